@@ -1,0 +1,99 @@
+//! Channels to peers, with keep-alive so that a dead peer is noticed, and rotation over several endpoints.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tonic::transport::{Channel, Endpoint};
+
+/// How patient a channel is.
+#[derive(Debug, Clone)]
+pub struct ChannelConfig {
+    /// For the TCP connection to come up.
+    pub connect_timeout: Duration,
+    /// Silence after which a ping is sent, also while no call runs.
+    pub keep_alive_interval: Duration,
+    /// How long the answer to that ping may take before the connection is given up.
+    pub keep_alive_timeout: Duration,
+}
+
+impl Default for ChannelConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            keep_alive_interval: Duration::from_secs(1),
+            keep_alive_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A channel that connects when it is first used, and again whenever it has to.
+pub fn connect_lazy(uri: &str, config: &ChannelConfig) -> Result<Channel, tonic::transport::Error> {
+    Ok(Endpoint::from_shared(uri.to_owned())?
+        .connect_timeout(config.connect_timeout)
+        .http2_keep_alive_interval(config.keep_alive_interval)
+        .keep_alive_timeout(config.keep_alive_timeout)
+        // Without this, calls after a partition hang for ever.
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true)
+        .connect_lazy())
+}
+
+/// Several endpoints of one service; callers stay on one until they report that it failed.
+#[derive(Clone)]
+pub struct Endpoints {
+    channels: Arc<[(String, Channel)]>,
+    current: Arc<AtomicUsize>,
+}
+
+impl Endpoints {
+    /// At least one URI; the first is preferred.
+    pub fn new(uris: &[String], config: &ChannelConfig) -> Result<Self, tonic::transport::Error> {
+        let channels: Result<Arc<[_]>, _> =
+            uris.iter().map(|uri| connect_lazy(uri, config).map(|channel| (uri.clone(), channel))).collect();
+        Ok(Self { channels: channels?, current: Arc::default() })
+    }
+
+    /// How many endpoints there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// The endpoint in use: its number for [`Endpoints::failed`], its URI, its channel.
+    ///
+    /// # Errors
+    /// None if there is no endpoint at all.
+    #[must_use]
+    pub fn current(&self) -> Option<(usize, &str, Channel)> {
+        let at = self.current.load(Ordering::Relaxed);
+        let (uri, channel) = self.channels.get(at % self.channels.len().max(1))?;
+        Some((at, uri, channel.clone()))
+    }
+
+    /// Endpoint `at` failed: later calls go to the next one. Says nothing if others moved on already.
+    pub fn failed(&self, at: usize) {
+        let _ = self.current.compare_exchange(at, at.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rotates_once_per_failure() {
+        let uris = ["http://a:1".to_owned(), "http://b:1".to_owned()];
+        let endpoints = Endpoints::new(&uris, &ChannelConfig::default()).unwrap();
+        let (first, uri, _) = endpoints.current().unwrap();
+        assert_eq!(uri, "http://a:1");
+        endpoints.failed(first);
+        endpoints.failed(first);
+        assert_eq!(endpoints.current().unwrap().1, "http://b:1");
+        endpoints.failed(endpoints.current().unwrap().0);
+        assert_eq!(endpoints.current().unwrap().1, "http://a:1");
+    }
+}
