@@ -1,0 +1,6 @@
+//! What tests stand on. Only tests and proofs may enter; nothing here is part of the product, and nothing here
+//! depends on a room of the product.
+
+mod postgres;
+
+pub use postgres::{Database, PostgresServer, postgres};
