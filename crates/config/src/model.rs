@@ -1,0 +1,237 @@
+//! What a configuration says, with defaults filled in.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+/// Everything in one process's configuration.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// `participants`, by name.
+    pub participants: BTreeMap<String, Participant>,
+    /// `sequencers`, by name.
+    pub sequencers: BTreeMap<String, Sequencer>,
+    /// `mediators`, by name.
+    pub mediators: BTreeMap<String, Mediator>,
+    /// `domain-managers`, by name.
+    pub managers: BTreeMap<String, Manager>,
+    /// `domains`, by name: simple synchronizers with manager, mediator and sequencer inside.
+    pub domains: BTreeMap<String, Sequencer>,
+    /// `remote-*`: nodes of other processes that this one may talk to.
+    pub remotes: BTreeMap<String, Remote>,
+}
+
+/// What every node has.
+#[derive(Debug, Clone)]
+pub struct NodeCommon {
+    /// As in the file.
+    pub name: String,
+    /// Where it keeps its state.
+    pub storage: Storage,
+    /// Where it is administered.
+    pub admin_api: Api,
+    /// How it is replicated.
+    pub replication: Replication,
+}
+
+/// A participant.
+#[derive(Debug, Clone)]
+pub struct Participant {
+    /// Common part.
+    pub node: NodeCommon,
+    /// Where applications connect.
+    pub ledger_api: Api,
+}
+
+/// A sequencer, or a simple synchronizer.
+#[derive(Debug, Clone)]
+pub struct Sequencer {
+    /// Common part.
+    pub node: NodeCommon,
+    /// Where members connect.
+    pub public_api: Api,
+    /// The `sequencer` block.
+    pub options: SequencerOptions,
+    /// Only for a simple synchronizer: `init.domain-parameters` and the dynamic parameters to begin with.
+    pub parameters: SynchronizerParameters,
+}
+
+/// A mediator.
+#[derive(Debug, Clone)]
+pub struct Mediator {
+    /// Common part.
+    pub node: NodeCommon,
+}
+
+/// A synchronizer manager.
+#[derive(Debug, Clone)]
+pub struct Manager {
+    /// Common part.
+    pub node: NodeCommon,
+    /// The dynamic parameters that a new synchronizer begins with.
+    pub parameters: SynchronizerParameters,
+}
+
+/// `address` and `port` of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// Host name or IP address to listen on.
+    pub address: String,
+    /// TCP port; 0 picks a free one.
+    pub port: u16,
+}
+
+/// The `storage` block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// Lost when the process ends.
+    Memory,
+    /// One file, which several processes of one machine may share.
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server.
+    Postgres(Box<Postgres>),
+}
+
+/// How to reach a PostgreSQL database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postgres {
+    /// `serverName`.
+    pub host: String,
+    /// `portNumber`.
+    pub port: u16,
+    /// `databaseName`.
+    pub database: String,
+    /// `user`.
+    pub user: String,
+    /// `password`.
+    pub password: Option<Secret>,
+    /// `currentSchema`: several nodes may share a database, each with a schema of its own.
+    pub schema: Option<String>,
+    /// `parameters.max-connections`.
+    pub max_connections: Option<u32>,
+}
+
+/// The `replication` block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replication {
+    /// Whether other processes may run replicas of this node. On by default where the storage can be shared.
+    pub enabled: bool,
+    /// Whether a passive replica forwards writes to the active one.
+    pub forward_when_passive: bool,
+    /// How fast a dead replica is noticed.
+    pub profile: HaProfile,
+    /// Host name under which the other replicas reach this one; the API's own address if absent.
+    pub advertised_address: Option<String>,
+}
+
+/// One dial for all times of detection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HaProfile {
+    /// A lease of 300 ms.
+    Fast,
+    /// A lease of 1 s.
+    #[default]
+    Balanced,
+    /// A lease of 5 s.
+    Tolerant,
+}
+
+/// The `sequencer` block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequencerOptions {
+    /// Whether other sequencers may share the database.
+    pub high_availability: bool,
+    /// Sequencers that time is divided between; never changes after the start.
+    pub total_node_count: u32,
+}
+
+/// Dynamic parameters of a new synchronizer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SynchronizerParameters {
+    /// How long participants have to respond.
+    pub participant_response_timeout: Duration,
+    /// How long the mediator has to decide after that.
+    pub mediator_reaction_timeout: Duration,
+    /// From sequencing to effect of a topology change.
+    pub topology_change_delay: Duration,
+    /// How far ledger time may lie from record time.
+    pub ledger_time_record_time_tolerance: Duration,
+}
+
+/// A node of another process.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// As in the file.
+    pub name: String,
+    /// What it is.
+    pub kind: RemoteKind,
+    /// Its admin API.
+    pub admin_api: Api,
+    /// Its Ledger API (participant) or public API (sequencer, domain).
+    pub second_api: Option<Api>,
+}
+
+/// What a remote node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteKind {
+    /// `remote-participants`
+    Participant,
+    /// `remote-sequencers`
+    Sequencer,
+    /// `remote-mediators`
+    Mediator,
+    /// `remote-domain-managers`
+    Manager,
+    /// `remote-domains`
+    Domain,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(zeroize::Zeroizing<String>);
+
+impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for whoever must send it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("****")
+    }
+}
+
+impl Default for SequencerOptions {
+    fn default() -> Self {
+        Self { high_availability: true, total_node_count: 10 }
+    }
+}
+
+impl Default for SynchronizerParameters {
+    fn default() -> Self {
+        Self {
+            participant_response_timeout: Duration::from_secs(30),
+            mediator_reaction_timeout: Duration::from_secs(30),
+            topology_change_delay: Duration::from_millis(250),
+            ledger_time_record_time_tolerance: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Storage {
+    /// Whether several processes can use it.
+    #[must_use]
+    pub fn can_be_shared(&self) -> bool {
+        !matches!(self, Self::Memory)
+    }
+}

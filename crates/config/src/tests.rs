@@ -1,0 +1,76 @@
+use super::*;
+use std::{fs, path::PathBuf, time::Duration};
+
+fn load_text(text: &str) -> Result<(Config, Vec<Problem>), Vec<String>> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t.conf");
+    fs::write(&file, text).unwrap();
+    load(&[file], &[], &|_| None).map_err(|e| e.0)
+}
+
+#[test]
+fn reads_every_kind_with_defaults() {
+    let (config, warnings) = load_text(
+        r"
+        _shared.storage { type = postgres, config.properties { serverName = db, user = u, password = hunter2 } }
+        canton {
+          participants.p1 { storage = ${_shared.storage}, storage.config.properties.databaseName = p
+                            ledger-api.port = 7, ha.profile = fast }
+          participants.p2 { storage { type = sqlite, config.file = p2.db }, replication.forward-when-passive = false }
+          sequencers.s { storage { type = sqlite, config.file = s.db }, sequencer.high-availability.total-node-count = 3 }
+          mediators.m { admin-api.port = 9 }
+          domain-managers.d { init.domain-parameters { protocol-version = 7, mediator-reaction-timeout = 2.5s } }
+          domains.mydomain {}
+          remote-sequencers.rs { admin-api { address = h, port = 1 }, public-api { address = h, port = 2 } }
+        }",
+    )
+    .unwrap();
+    let p1 = &config.participants["p1"];
+    assert_eq!((p1.ledger_api.port, p1.node.admin_api.port, p1.node.replication.profile), (7, 4002, HaProfile::Fast));
+    assert!(p1.node.replication.enabled);
+    let Storage::Postgres(postgres) = &p1.node.storage else { panic!("postgres") };
+    assert_eq!((postgres.database.as_str(), postgres.port), ("p", 5432));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let p2 = &config.participants["p2"];
+    assert_eq!(p2.node.storage, Storage::Sqlite { path: PathBuf::from("p2.db") });
+    assert!(!p2.node.replication.forward_when_passive);
+    assert_eq!(config.sequencers["s"].options, SequencerOptions { high_availability: true, total_node_count: 3 });
+    assert!(!config.mediators["m"].node.replication.enabled);
+    assert_eq!(config.managers["d"].parameters.mediator_reaction_timeout, Duration::from_millis(2500));
+    assert_eq!(config.remotes["rs"].second_api, Some(Api { address: "h".into(), port: 2 }));
+    assert_eq!(config.domains.len(), 1);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+}
+
+#[test]
+fn reports_all_problems_at_once_with_line_and_key() {
+    let problems = load_text(
+        "canton.participants.p {\n ledger-api.prt = 1\n admin-api.port = -1\n replication.enabled = true\n storage.type = mongo\n}\n",
+    )
+    .unwrap_err();
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    let all = problems.join("\n");
+    for part in [
+        "t.conf:2: canton.participants.p.ledger-api.prt: unknown key; did you mean port?",
+        "t.conf:3: canton.participants.p.admin-api.port: \"-1\": a port is",
+        "t.conf:4: canton.participants.p.replication.enabled: memory storage cannot be shared",
+        "t.conf:5: canton.participants.p.storage.type: unknown storage type",
+    ] {
+        assert!(all.contains(part), "{part}\n{all}");
+    }
+}
+
+#[test]
+fn refuses_what_would_be_unsafe_or_empty() {
+    assert!(load_text("x = 1").unwrap_err()[0].contains("no node"));
+    assert!(load_text("canton.participants.p.ledger-api.tls.cert-chain-file = x").unwrap_err()[0].contains("tls"));
+    assert!(load_text("canton.sequencers.s { storage {type = sqlite, config.file = f}\n sequencer.high-availability.total-node-count = 32 }").is_err());
+    assert!(load_text("canton.participants.\"a b\" {}").is_err());
+}
+
+#[test]
+fn of_one_override_given_twice_the_first_wins() {
+    let overrides = ["1", "2"].map(|port| ("canton.participants.p.ledger-api.port".to_owned(), port.to_owned()));
+    let (config, _) = load(&[], &overrides, &|_| None).unwrap();
+    assert_eq!(config.participants["p"].ledger_api.port, 1);
+}
