@@ -2,5 +2,20 @@
 //!
 //! [`sequencing`] holds what goes through a sequencer (submissions, envelopes, recipients, events). The sequencer
 //! knows nothing else of this room: the content of an envelope is bytes to it.
+//! [`tree`] cuts transactions into views under one root hash; [`message`] holds the contents of envelopes;
+//! [`ConfirmationRequest`] puts both together; [`check_recipients`] is the receivers' counterpart.
 
+mod contract;
+pub mod message;
+mod recipients_check;
+mod request;
 pub mod sequencing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+pub mod tree;
+
+pub use contract::{Contract, contract_salt};
+pub use recipients_check::{ReceivedView, RecipientsCheck, check_recipients};
+pub use request::ConfirmationRequest;
