@@ -4,6 +4,7 @@
 //! knows nothing else of this room: the content of an envelope is bytes to it.
 //! [`tree`] cuts transactions into views under one root hash; [`message`] holds the contents of envelopes;
 //! [`ConfirmationRequest`] puts both together; [`check_recipients`] is the receivers' counterpart.
+//! [`apply_topology`] is what every member does with a manager's message.
 
 mod contract;
 pub mod message;
@@ -14,8 +15,10 @@ pub mod sequencing;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod topology_message;
 pub mod tree;
 
 pub use contract::{Contract, contract_salt};
 pub use recipients_check::{ReceivedView, RecipientsCheck, check_recipients};
 pub use request::ConfirmationRequest;
+pub use topology_message::{TopologyRefused, apply_topology};

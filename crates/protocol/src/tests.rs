@@ -1,5 +1,5 @@
 use crate::{
-    ConfirmationRequest, Contract, ReceivedView, check_recipients,
+    ConfirmationRequest, Contract, ReceivedView, apply_topology, check_recipients,
     message::{
         ConfirmationResponse, ConfirmationResponses, ConfirmationResult, EnvelopeContent, LocalReject, LocalVerdict,
         RejectReason, Signed, Verdict, ViewMessage, signed_root_hash,
@@ -423,6 +423,44 @@ fn seeds_follow_the_actions() {
     let below = |n| Some(seed::node_seed(&first, n));
     let expected = [Some(first), below(0), None, below(1), below(2), Some(seed::node_seed(&root, 1))];
     assert_eq!(node_seeds(&builder.finish(), &root), expected);
+}
+
+#[test]
+fn topology_comes_from_the_manager_or_with_its_introduction() {
+    use topology::{TopologyContent, TopologyMessage, TopologyState};
+    let network = Network::new(1);
+    let synchronizer = network.synchronizer.clone();
+    let message = |content, signer: &str| {
+        let unsigned = Signed::unsigned(TopologyMessage { synchronizer: synchronizer.clone(), content });
+        unsigned.clone().with(key(signer).sign(&unsigned.hash()))
+    };
+    let all = network.state.for_catch_up(network.now());
+    let bootstrap: Vec<_> = all.iter().map(|stored| stored.transaction.clone()).collect();
+    let time = |n| network.now().saturating_add(std::time::Duration::from_secs(n));
+    let empty = TopologyState::of(synchronizer.clone());
+    for (content, signer, accepted) in [
+        (TopologyContent::Broadcast(bootstrap), "sequencer", true),
+        (TopologyContent::CatchUp(all.clone()), "sync", true),
+        (TopologyContent::CatchUp(all.clone()), "p0", false),
+        (TopologyContent::CatchUp(all[1..].to_vec()), "sync", false),
+    ] {
+        let mut state = empty.clone();
+        let result = apply_topology(&mut state, time(1), &message(content, signer));
+        assert_eq!(result.is_ok(), accepted, "{signer}: {result:?}");
+        assert_eq!(state.last_sequenced().is_some(), accepted);
+    }
+    let mut state = empty;
+    apply_topology(&mut state, time(1), &message(TopologyContent::CatchUp(all), "sync")).unwrap();
+    let more = topology::build::party(
+        &topology::testing::uid("bob", "p0"),
+        &network.participants[0],
+        topology::Permission::Submission,
+    );
+    let more = vec![topology::testing::sign(&state, more, &[&topology::testing::root("p0")])];
+    let broadcast = |signer| message(TopologyContent::Broadcast(more.clone()), signer);
+    assert!(apply_topology(&mut state, time(2), &broadcast("sequencer")).is_err());
+    assert_eq!(apply_topology(&mut state, time(2), &broadcast("sync")).unwrap().len(), 1);
+    assert_eq!(apply_topology(&mut state, time(2), &broadcast("sync")).unwrap(), []);
 }
 
 proptest! {
