@@ -10,7 +10,7 @@ pub const EPOCH_SLOTS: u32 = 64;
 pub enum StorageConfig {
     /// A PostgreSQL database, which replicas on several machines share.
     Postgres(PostgresConfig),
-    /// An SQLite file, which replicas on one machine share. Files beside it (`-wal`, `-shm`, `-lock`, `-queue`,
+    /// An SQLite file, which replicas on one machine share. Files beside it (`-wal`, `-shm`, `-lock-*`, `-queue`, `-lock-*`,
     /// `-signals/`) belong to it.
     Sqlite {
         /// The database file; created if it is missing.

@@ -46,7 +46,6 @@ pub struct Db {
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) node: Arc<str>,
-    #[expect(dead_code, reason = "the election, which comes next, runs in it")]
     pub(crate) tasks: Tasks,
     wakes: Wakes,
 }

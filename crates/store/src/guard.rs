@@ -34,7 +34,6 @@ impl Guard for Incarnation {}
 impl Guard for Own {}
 
 impl Epoch {
-    #[expect(dead_code, reason = "the election, which comes next, calls it")]
     pub(crate) fn new(node: Arc<str>, number: i64) -> Self {
         Self { node, number }
     }

@@ -6,8 +6,11 @@
 
 mod config;
 mod db;
+mod election;
 mod error;
 mod guard;
+mod judge;
+mod lock;
 mod migrate;
 mod notify;
 mod postgres;
@@ -18,8 +21,10 @@ mod write;
 
 pub use config::{EPOCH_SLOTS, HaProfile, PostgresConfig, StorageConfig};
 pub use db::{Committed, Db};
+pub use election::{Election, ElectionConfig, Held, Holder};
 pub use error::{Result, StoreError};
 pub use guard::{Epoch, Guard, Incarnation, Own};
+pub use lock::HeldLock;
 pub use migrate::{Migration, Migrations};
 pub use notify::Listener;
 pub use statement::Statement;

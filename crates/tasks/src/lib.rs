@@ -48,6 +48,12 @@ impl Tasks {
         Self::of(self.scope.child(name), self.runtime.clone())
     }
 
+    /// The same scope, with tasks that run on another runtime: for a thread that has one of its own.
+    #[must_use]
+    pub fn on(&self, runtime: Handle) -> Self {
+        Self { scope: self.scope.clone(), runtime }
+    }
+
     fn of(scope: Arc<Scope>, runtime: Handle) -> (Self, Supervisor) {
         (Self { scope: scope.clone(), runtime }, Supervisor { scope })
     }

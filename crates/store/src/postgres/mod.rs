@@ -1,5 +1,6 @@
 //! The engine for PostgreSQL 13 and later.
 
+mod election;
 mod listen;
 mod session;
 mod value;
@@ -18,6 +19,7 @@ use crate::{
     migrate::{self, Steps},
     statement::postgres_sql,
 };
+pub(crate) use election::{PostgresContender, PostgresLock};
 use listen::Notifier;
 use session::{Connector, Role, error_of};
 pub(crate) use write::PostgresTx;

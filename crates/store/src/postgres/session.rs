@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tasks::Tasks;
+use tasks::{Task, Tasks};
 use tokio::sync::watch;
 use tokio_postgres::{
     AsyncMessage, Client, Config, NoTls,
@@ -36,7 +36,14 @@ pub(super) enum Role {
     Migrate,
     /// Waits for notifications.
     Listen,
+    /// Waits for a lock and holds it. It waits no longer than 5 s at a time.
+    Lock,
+    /// Beats, and watches others beat. A lost beat does not matter, so it need not wait for the disk.
+    Watch,
 }
+
+/// How the names of our sessions begin.
+pub(super) const TAG: &str = "concordat-";
 
 /// Makes connections to one database as one instance.
 pub(super) struct Connector {
@@ -54,6 +61,14 @@ pub(super) struct Session {
     prepared: BTreeMap<String, tokio_postgres::Statement>,
     /// Its sender lives as long as the connection.
     open: watch::Receiver<()>,
+    driver: Task<()>,
+}
+
+/// Closed at once, whatever it is waiting for: it may be granted a lock that nobody wants any more.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }
 
 impl Connector {
@@ -67,7 +82,7 @@ impl Connector {
         if schema.is_empty() || schema.len() > 63 || !schema.chars().all(plain) {
             return Err(StoreError::Config(format!("schema {schema:?} must be of a-z, 0-9 and _")));
         }
-        let tag = format!("concordat-{:016x}", unique());
+        let tag = format!("{TAG}{:016x}", unique());
         config
             .application_name(&tag)
             .connect_timeout(settings.connect_timeout)
@@ -78,6 +93,11 @@ impl Connector {
             .keepalives_retries(2)
             .tcp_user_timeout(Duration::from_secs(3));
         Ok(Self { config, schema, tag, tasks: tasks.clone() })
+    }
+
+    /// The same instance, with connections that are driven by other tasks.
+    pub(super) fn on(&self, tasks: &Tasks) -> Self {
+        Self { config: self.config.clone(), schema: self.schema.clone(), tag: self.tag.clone(), tasks: tasks.clone() }
     }
 
     pub(super) fn tag(&self) -> &str {
@@ -109,6 +129,8 @@ impl Connector {
                  -c default_transaction_isolation=read\\ committed"
             }
             Role::Read => " -c statement_timeout=60000",
+            Role::Lock => " -c lock_timeout=5000",
+            Role::Watch => " -c synchronous_commit=off -c statement_timeout=5000",
             Role::Migrate | Role::Listen => "",
         });
         let mut config = self.config.clone();
@@ -140,7 +162,7 @@ impl Connector {
                 }
             }
         };
-        self.tasks.spawn("postgres-connection", run).detach();
+        let driver = self.tasks.spawn("postgres-connection", run);
         // Unknown before version 14 and refused on systems that cannot do it.
         let check = "select set_config('client_connection_check_interval', '1000', false) \
                      where current_setting('server_version_num')::int >= 140000";
@@ -149,7 +171,7 @@ impl Connector {
         {
             return Err(error_of(&error));
         }
-        Ok(Session { client, doubt, prepared: BTreeMap::new(), open })
+        Ok(Session { client, doubt, prepared: BTreeMap::new(), open, driver })
     }
 }
 
@@ -160,6 +182,11 @@ impl Session {
 
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+
+    /// Asks the server for a sign of life.
+    pub(super) async fn is_alive(&self) -> Result<()> {
+        self.client.batch_execute("").await.map_err(|e| error_of(&e))
     }
 
     /// Ends when the connection has ended.

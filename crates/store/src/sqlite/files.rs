@@ -46,6 +46,11 @@ impl Files {
         self.open("-queue")
     }
 
+    /// The lock file of that name.
+    pub(super) fn lock(&self, name: &str) -> PathBuf {
+        self.beside(&format!("-lock-{name}"))
+    }
+
     /// A folder with a file per channel.
     pub(super) fn signals(&self) -> Result<PathBuf> {
         let path = self.beside("-signals");

@@ -1,6 +1,8 @@
 //! The engine for SQLite: a file that replicas on one machine share, or memory.
 
+mod election;
 mod files;
+mod lock;
 mod signal;
 mod thread;
 mod write;
@@ -16,6 +18,8 @@ use crate::{
     migrate::{self, Steps},
     notify::Wakes,
 };
+use election::MemoryLocks;
+pub(crate) use election::{SqliteContender, SqliteLock};
 use files::Files;
 use signal::Signals;
 use thread::SqlThreads;
@@ -32,6 +36,7 @@ pub(crate) struct Sqlite {
     /// None in memory, where the writer's connection is the only one.
     readers: Option<SqlThreads<Connection>>,
     signals: Signals,
+    locks: MemoryLocks,
     tag: String,
 }
 
@@ -51,7 +56,8 @@ impl Sqlite {
             SqlThreads::start("sqlite-reader", connections.collect::<Result<_>>()?, tasks)
         });
         let signals = Signals::new(files.as_ref())?;
-        Ok(Self { readers: readers.transpose()?, files, writer, signals, tag: files::own_process()?.to_string() })
+        let (readers, tag) = (readers.transpose()?, files::own_process()?.to_string());
+        Ok(Self { files, writer, readers, signals, locks: MemoryLocks::default(), tag })
     }
 
     pub(crate) fn tag(&self) -> &str {
