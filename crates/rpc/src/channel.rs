@@ -74,6 +74,12 @@ impl Endpoints {
         Some((at, uri, channel.clone()))
     }
 
+    /// Whether every endpoint has failed since the preferred one was last in use: time for a pause.
+    #[must_use]
+    pub fn is_first_again(&self) -> bool {
+        self.current.load(Ordering::Relaxed).is_multiple_of(self.channels.len().max(1))
+    }
+
     /// Endpoint `at` failed: later calls go to the next one. Says nothing if others moved on already.
     pub fn failed(&self, at: usize) {
         let _ = self.current.compare_exchange(at, at.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);

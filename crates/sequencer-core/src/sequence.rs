@@ -58,10 +58,9 @@ impl Members {
         self.0.get(member).copied()
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// All members with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (&MemberId, &MemberNumber)> {
+        self.0.iter()
     }
 }
 

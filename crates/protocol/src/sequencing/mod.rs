@@ -53,6 +53,15 @@ impl base::Coded for DecodeError {
     }
 }
 
+/// What a member signs to authenticate at a sequencer (spec/protocol.md §7.6).
+#[must_use]
+pub fn authentication_hash(nonce: &[u8], synchronizer: &base::SynchronizerId) -> base::Hash {
+    crypto::HashBuilder::new(crypto::HashPurpose::AuthenticationToken)
+        .add_bytes(nonce)
+        .add_str(&synchronizer.to_string())
+        .finish()
+}
+
 fn known_version(version: u32) -> Result<(), DecodeError> {
     if version == VERSION { Ok(()) } else { Err(DecodeError::TooNew(version)) }
 }

@@ -1,0 +1,70 @@
+//! The sequencer as a member: it follows its own events for the topology.
+
+use crate::{Shared, members::Registry, reader::Reader};
+use ::store::{Db, Result};
+use base::{MemberId, Timestamp};
+use identity::topology_rows;
+use protocol::{apply_topology, message::EnvelopeContent};
+use sequencer_core::StoredEvent;
+use std::{sync::Arc, time::Duration};
+
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Follows for ever. Errors of the database are waited out.
+pub(crate) async fn follow(shared: Arc<Shared>) {
+    let member = shared.sequencer.member();
+    let from = shared.registry.topology(|t| t.last_sequenced()).unwrap_or(Timestamp::MIN);
+    let Some(mut reader) = shared.reader(&member, from) else {
+        tracing::error!(
+            "{member} is not registered at its own synchronizer; the topology was not bootstrapped with it"
+        );
+        return;
+    };
+    let mut safe = shared.tail.safe();
+    loop {
+        let bound = *safe.borrow_and_update();
+        while reader.cursor < bound {
+            if let Err(error) = step(&shared, &mut reader, bound).await {
+                tracing::warn!("the topology cannot be followed: {error}");
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+        if safe.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn step(shared: &Shared, reader: &mut Reader, bound: Timestamp) -> Result<()> {
+    let before = reader.cursor;
+    let events = reader.next(bound).await?;
+    for event in events {
+        if let Err(error) = apply(&shared.db, &shared.registry, &shared.manager, &event.stored).await {
+            // Read it again: applying twice changes nothing.
+            reader.cursor = before;
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+async fn apply(db: &Db, registry: &Registry, manager: &MemberId, event: &StoredEvent) -> Result<()> {
+    if event.error.is_some() || event.submission.sender != *manager {
+        return Ok(());
+    }
+    for envelope in &event.submission.batch {
+        let Ok(EnvelopeContent::Topology(signed)) = EnvelopeContent::decode(envelope.content.clone()) else { continue };
+        // Stored first: a state that is ahead of the database would be lost with this process.
+        let mut next = registry.topology(Clone::clone);
+        match apply_topology(&mut next, event.timestamp, &signed) {
+            Ok(outcomes) => {
+                let accepted: Vec<_> = outcomes.into_iter().filter_map(std::result::Result::ok).collect();
+                db.commit(&db.own(), vec![topology_rows(&accepted)]).await?;
+                registry.change_topology(|t| *t = next);
+                registry.register(db).await?;
+            }
+            Err(why) => tracing::warn!("a topology message at {} is ignored: {why}", event.timestamp),
+        }
+    }
+    Ok(())
+}
