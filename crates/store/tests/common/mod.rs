@@ -44,6 +44,11 @@ impl Fixture {
         Self::new(StorageConfig::Memory, None, None)
     }
 
+    /// On a database that the test looks after.
+    pub(crate) fn on(config: StorageConfig) -> Self {
+        Self::new(config, None, None)
+    }
+
     fn new(config: StorageConfig, postgres: Option<Database>, dir: Option<TempDir>) -> Self {
         let (tasks, supervisor) = Tasks::new("test");
         Self { config, tasks, postgres, _supervisor: supervisor, _dir: dir }
