@@ -36,6 +36,14 @@ impl Db {
         }
     }
 
+    /// Whether another replica waits for the election lock now, so that a hand-over would be taken up.
+    pub async fn standby_waits(&self) -> Result<bool> {
+        match &self.inner.engine {
+            Engine::Postgres(postgres) => postgres.standby_waits().await,
+            Engine::Sqlite(sqlite) => sqlite.standby_waits(),
+        }
+    }
+
     /// Ends an instance that has gone silent, named by its [`Db::instance`]: on PostgreSQL its sessions in this database
     /// (except those that wait for a synchronous standby, whose commits may yet become durable), on SQLite its process.
     /// Says whether there was anything to end.

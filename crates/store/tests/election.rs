@@ -58,9 +58,11 @@ async fn one_holds_and_the_next_follows(fixture: Fixture) {
         () = tokio::time::sleep(Duration::from_millis(1500)) => {}
     }
     assert!(held.is_fresh());
+    assert_eq!(one.standby_waits().await, Ok(true));
     let before = held.epoch().number();
     let (next, ()) = tokio::join!(waiting, held.release());
     assert!(next.unwrap().epoch().number() > before);
+    assert_eq!(one.standby_waits().await, Ok(false));
 }
 
 async fn a_withdrawn_campaign_leaves_the_lock_alone(fixture: Fixture) {

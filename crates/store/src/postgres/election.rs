@@ -36,6 +36,9 @@ const FIRST_BEAT: &str = "insert into store_holders (node, instance, session, re
 const BEAT: &str = "update store_holders set beat = beat + 1 where node = $1 and session = $2 returning beat";
 const RAISE: &str = "update store_epochs set epoch = (select max(epoch) + 1 from store_epochs where node = $1) \
                      where node = $1 returning epoch";
+const WAITING: &str = "select count(*) from pg_locks l where l.locktype = 'advisory' and not l.granted \
+    and l.classid = 0 and l.objsubid = 1 and l.objid = cast($1 as bigint)::oid \
+    and l.database = (select oid from pg_database where datname = current_database())";
 /// A session that waits for the synchronous standby is spared: ending it would report a commit that may be lost.
 const END: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
     where application_name = $1 and datname = current_database() and pid <> pg_backend_pid() \
@@ -58,6 +61,18 @@ impl Postgres {
         let connector = Arc::new(self.connector.on(tasks));
         let lock = connector.lock_id("election");
         PostgresContender { connector, lock, holder: None, watcher: None, session: String::new() }
+    }
+
+    pub(crate) async fn standby_waits(&self) -> Result<bool> {
+        // A standby takes its place in the queue anew every few seconds; look again lest we look just then.
+        for _ in 0..3 {
+            let rows = self.query(WAITING, params![self.connector.lock_id("election")].to_vec()).await?;
+            if rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0) > 0 {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(false)
     }
 
     pub(crate) async fn end_instance(&self, tag: &str) -> Result<bool> {

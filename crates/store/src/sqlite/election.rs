@@ -22,6 +22,9 @@ use crate::{
 /// How often to look at a lock that nobody is known to hold.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// Held, shared, by those who wait for the election lock.
+const STANDBY: &str = "standby";
+
 /// Locks of a database in memory, by name.
 pub(super) type MemoryLocks = std::sync::Mutex<BTreeMap<String, Arc<RwLock<()>>>>;
 
@@ -81,6 +84,10 @@ impl Sqlite {
             waiter.wait(lock.read().map(|record| record.process), GLANCE).await;
         }
         Ok(())
+    }
+
+    pub(crate) fn standby_waits(&self) -> Result<bool> {
+        self.files.as_ref().map_or(Ok(false), |files| Ok(!LockFile::open(files.lock(STANDBY))?.is_unused()?))
     }
 
     pub(crate) fn end_instance(&self, tag: &str) -> Result<bool> {
@@ -157,6 +164,7 @@ impl SqliteContender<'_> {
     async fn take(&mut self, contest: &Contest<'_>) -> Result<()> {
         let Some(files) = &self.sqlite.files else { return Ok(()) };
         let path = files.lock("election");
+        let standby = LockFile::open(files.lock(STANDBY))?;
         let mut lock = LockFile::open(path.clone())?;
         let mut waiter = Waiter::new(&path)?;
         let mut judge = Judge::new(contest.lease);
@@ -169,6 +177,7 @@ impl SqliteContender<'_> {
                 waiter = Waiter::new(&path)?;
                 continue;
             }
+            standby.try_shared()?; // again each time: somebody may have been looking just then
             let record = lock.read();
             if let Some(record) = &record {
                 contest.publish(&record.replica, &record.process.to_string());

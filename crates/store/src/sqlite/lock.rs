@@ -57,9 +57,23 @@ impl LockFile {
         self.try_lock(FlockOperation::NonBlockingLockExclusive)
     }
 
+    /// Takes the lock together with others, if nobody has it exclusively.
+    pub(super) fn try_shared(&self) -> Result<bool> {
+        self.try_lock(FlockOperation::NonBlockingLockShared)
+    }
+
     /// Whether nobody holds the lock exclusively.
     pub(super) fn is_free(&self) -> Result<bool> {
-        let free = self.try_lock(FlockOperation::NonBlockingLockShared)?;
+        self.is_free_for(FlockOperation::NonBlockingLockShared)
+    }
+
+    /// Whether nobody holds the lock in any way.
+    pub(super) fn is_unused(&self) -> Result<bool> {
+        self.is_free_for(FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn is_free_for(&self, operation: FlockOperation) -> Result<bool> {
+        let free = self.try_lock(operation)?;
         if free && let Err(error) = flock(&self.file, FlockOperation::Unlock) {
             tracing::warn!(path = %self.path.display(), %error, "lock file");
         }
