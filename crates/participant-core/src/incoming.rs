@@ -1,0 +1,85 @@
+//! One event of the participant's stream, read: pure work that may run ahead of the decisions.
+
+use base::{ContractId, MediatorId, MemberKind, MessageId, ParticipantId, Timestamp};
+use protocol::{
+    message::{ConfirmationResult, EnvelopeContent, RootHashMessage, Signed, ViewMessage},
+    sequencing::{Outcome, Recipients, SequencedEvent},
+};
+use std::collections::BTreeSet;
+use topology::{RegisterResponse, TopologyMessage};
+
+/// See the module's head.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Incoming {
+    /// Sequencing time.
+    pub timestamp: Timestamp,
+    /// If this participant sent it.
+    pub message_id: Option<MessageId>,
+    /// Code and text, if the sequencer delivered it to nobody.
+    pub error: Option<(String, String)>,
+    pub(crate) topology: Vec<Signed<TopologyMessage>>,
+    pub(crate) results: Vec<Signed<ConfirmationResult>>,
+    pub(crate) root_hashes: Vec<(RootHashMessage, Recipients)>,
+    pub(crate) views: Vec<(ViewMessage, Recipients)>,
+    pub(crate) registered: Vec<Signed<RegisterResponse>>,
+    pub(crate) unreadable: Vec<String>,
+}
+
+impl Incoming {
+    /// Reads every envelope. Signatures are verified by the decisions, which know the topology.
+    #[must_use]
+    pub fn read(event: &SequencedEvent) -> Self {
+        let error = match &event.outcome {
+            Outcome::Delivered(_) => None,
+            Outcome::Error { code, message } => Some((code.clone(), message.clone())),
+        };
+        let mut incoming = Self {
+            timestamp: event.timestamp,
+            message_id: event.message_id.clone(),
+            error,
+            topology: Vec::new(),
+            results: Vec::new(),
+            root_hashes: Vec::new(),
+            views: Vec::new(),
+            registered: Vec::new(),
+            unreadable: Vec::new(),
+        };
+        for envelope in event.envelopes() {
+            let recipients = envelope.recipients.clone();
+            match EnvelopeContent::decode(envelope.content.clone()) {
+                Ok(EnvelopeContent::Topology(signed)) => incoming.topology.push(signed),
+                Ok(EnvelopeContent::Result(signed)) => incoming.results.push(signed),
+                Ok(EnvelopeContent::RootHash(message)) => incoming.root_hashes.push((message, recipients)),
+                Ok(EnvelopeContent::View(message)) => incoming.views.push((*message, recipients)),
+                Ok(EnvelopeContent::RegisterResponse(signed)) => incoming.registered.push(signed),
+                Ok(_) => incoming.unreadable.push("a message is not for participants".into()),
+                Err(e) => incoming.unreadable.push(format!("an envelope cannot be read: {e}")),
+            }
+        }
+        incoming
+    }
+
+    /// Every contract whose status may matter.
+    #[must_use]
+    pub fn contracts(&self) -> BTreeSet<ContractId> {
+        let data = self.views.iter().map(|(message, _)| message.tree.view_data.value());
+        data.flat_map(|data| data.inputs.keys().chain(data.created.iter().map(|c| &c.contract.id))).cloned().collect()
+    }
+
+    /// The mediator of the request, if its one root hash message is addressed to it and this participant in one group.
+    pub(crate) fn mediator(&self, me: &ParticipantId) -> Result<MediatorId, String> {
+        let [(_, recipients)] = self.root_hashes.as_slice() else {
+            return Err(format!("the request has {} root hash messages, not one", self.root_hashes.len()));
+        };
+        let [tree] = recipients.trees.as_slice() else {
+            return Err("the root hash message is addressed to this participant in several groups".into());
+        };
+        let mut others = tree.members.iter().filter(|member| **member != me.member());
+        match (others.next(), others.next()) {
+            (Some(member), None) if member.kind == MemberKind::Mediator && tree.children.is_empty() => {
+                Ok(MediatorId(member.uid.clone()))
+            }
+            _ => Err("the root hash message is not addressed to this participant with one mediator".into()),
+        }
+    }
+}

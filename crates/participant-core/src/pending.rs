@@ -1,0 +1,202 @@
+//! A request between its sequencing and its publication.
+
+use crate::{ActivenessResult, CommitSet, Completion, Publish, Rejection, Update, effect::Respond, merge::merge};
+use base::{Hash, MediatorId, MessageId, ParticipantId, SynchronizerId, Timestamp, UpdateId, WorkflowId, codes};
+use protocol::{
+    Contract,
+    message::{ConfirmationResponse, ConfirmationResponses, LocalReject, LocalVerdict, RequestId, Verdict},
+    tree::{CommonMetadata, Rebuilt, SubmitterMetadata, View, ViewPosition},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use transaction::Parties;
+
+/// See the module's head.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Pending {
+    pub(crate) request: RequestId,
+    /// The event before: where a replay that includes the request begins.
+    pub(crate) before: Option<Timestamp>,
+    pub(crate) root_hash: Hash,
+    pub(crate) mediator: MediatorId,
+    pub(crate) deadline: Timestamp,
+    pub(crate) decision_time: Timestamp,
+    /// If this participant submitted it, and not as a replay.
+    pub(crate) mine: Option<SubmitterMetadata>,
+    pub(crate) in_flight: Option<MessageId>,
+    /// If a top-level view was received.
+    pub(crate) submitter: Option<SubmitterMetadata>,
+    pub(crate) common: CommonMetadata,
+    pub(crate) ledger_time: Timestamp,
+    pub(crate) workflow: Option<WorkflowId>,
+    /// For every view that counts, the confirmers for whom this participant answers.
+    pub(crate) confirmers: BTreeMap<ViewPosition, Parties>,
+    /// The outermost views received.
+    pub(crate) roots: BTreeMap<ViewPosition, Root>,
+    /// Why the request as a whole is rejected.
+    pub(crate) malformed: Option<LocalReject>,
+    /// Why every view is rejected; the first reason counts.
+    pub(crate) rejects: Vec<LocalReject>,
+    pub(crate) activeness: ActivenessResult,
+    /// Stakeholders of the contracts used.
+    pub(crate) stakeholders: BTreeMap<base::ContractId, Parties>,
+    pub(crate) lock: BTreeSet<base::ContractId>,
+    pub(crate) state: State,
+}
+
+/// A view to be reinterpreted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Root {
+    pub(crate) view: View,
+    /// `None` until the interpreter has answered.
+    pub(crate) rebuilt: Option<Result<Rebuilt, String>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// No verdict has come.
+    Open,
+    /// The mediator approved, but this participant has not finished its own validation.
+    Approved,
+    /// Decided; waits for earlier requests to be published.
+    Done(Box<Publish>),
+}
+
+impl Pending {
+    /// Remembers who has a stake in a contract.
+    pub(crate) fn note(&mut self, contract: &Contract) {
+        self.stakeholders.insert(contract.id.clone(), contract.instance.stakeholders.clone());
+    }
+
+    /// Whether all views have been reinterpreted, or need not be.
+    pub(crate) fn is_validated(&self) -> bool {
+        self.malformed.is_some() || self.roots.values().all(|root| root.rebuilt.is_some())
+    }
+
+    /// The responses to send; `None` if nobody here confirms.
+    pub(crate) fn respond(&self, synchronizer: &SynchronizerId, me: &ParticipantId) -> Option<Respond> {
+        let responses: Vec<_> = match &self.malformed {
+            Some(reject) => vec![ConfirmationResponse {
+                verdict: LocalVerdict::Reject(reject.clone()),
+                parties: Parties::new(),
+                view: None,
+            }],
+            None => {
+                let answers = self.confirmers.iter().filter(|(_, parties)| !parties.is_empty());
+                answers
+                    .map(|(view, parties)| ConfirmationResponse {
+                        verdict: self.verdict(parties),
+                        parties: parties.clone(),
+                        view: Some(view.clone()),
+                    })
+                    .collect()
+            }
+        };
+        (!responses.is_empty()).then(|| Respond {
+            responses: ConfirmationResponses {
+                synchronizer: synchronizer.clone(),
+                request: self.request,
+                root_hash: self.root_hash,
+                sender: me.clone(),
+                responses,
+            },
+            mediator: self.mediator.clone(),
+            max_sequencing_time: self.deadline,
+        })
+    }
+
+    /// The verdict on a view for which these parties confirm: contracts first, then everything else.
+    fn verdict(&self, parties: &Parties) -> LocalVerdict {
+        let concerned = |ids: &BTreeSet<base::ContractId>| -> Vec<String> {
+            let known = |id: &base::ContractId| self.stakeholders.get(id).is_some_and(|s| !s.is_disjoint(parties));
+            ids.iter().filter(|id| known(id)).map(ToString::to_string).collect()
+        };
+        let contracts = [
+            (codes::LOCAL_VERDICT_CREATES_EXISTING_CONTRACTS, "exist already", concerned(&self.activeness.not_fresh)),
+            (codes::LOCAL_VERDICT_INACTIVE_CONTRACTS, "are not active", concerned(&self.activeness.inactive)),
+            (codes::LOCAL_VERDICT_LOCKED_CONTRACTS, "are used by a request before", concerned(&self.activeness.locked)),
+        ];
+        let contracts = contracts.into_iter().find(|(_, _, ids)| !ids.is_empty());
+        let reject = contracts
+            .map(|(code, why, ids)| LocalReject::new(code, format!("contracts {why}"), ids))
+            .or_else(|| self.rejects.first().cloned());
+        reject.map_or(LocalVerdict::Approve, LocalVerdict::Reject)
+    }
+
+    /// Whether this participant rejects for some confirmer.
+    pub(crate) fn rejects(&self) -> bool {
+        self.malformed.is_some()
+            || self
+                .confirmers
+                .values()
+                .any(|parties| !parties.is_empty() && self.verdict(parties) != LocalVerdict::Approve)
+    }
+
+    /// The views that may be committed: those that conform to the model.
+    fn valid(&self) -> Vec<(&ViewPosition, &Rebuilt)> {
+        if self.malformed.is_some() {
+            return Vec::new();
+        }
+        let roots = self.roots.iter();
+        roots.filter_map(|(at, root)| root.rebuilt.as_ref()?.as_ref().ok().map(|rebuilt| (at, rebuilt))).collect()
+    }
+
+    fn update_id(&self) -> UpdateId {
+        UpdateId::new(self.root_hash.to_hex()).expect("64 hex digits are a ledger string")
+    }
+
+    /// The end of a request that the mediator approved. `None`: nothing of it is valid here.
+    pub(crate) fn approved(&self, hosted: impl Fn(&Parties) -> bool) -> Option<Publish> {
+        let valid = self.valid();
+        if valid.is_empty() {
+            return None;
+        }
+        let mut update = Update {
+            id: self.update_id(),
+            ledger_time: self.ledger_time,
+            workflow: self.workflow.clone(),
+            transaction: merge(valid.iter().map(|(_, rebuilt)| &rebuilt.transaction)),
+            contracts: Vec::new(),
+            changes: CommitSet::default(),
+        };
+        let ours = |contract: &Contract| hosted(&contract.instance.stakeholders);
+        for (at, rebuilt) in valid {
+            for (_, view) in rebuilt.view.all(at) {
+                let data = view.data.value();
+                update.contracts.extend(data.effective_creates().cloned());
+                let created = data.effective_creates().filter(|c| ours(c)).map(|c| c.id.clone());
+                update.changes.created.extend(created);
+                let archived = data.archived().into_iter();
+                let hosted = |id: &base::ContractId| self.stakeholders.get(id).is_some_and(&hosted);
+                update.changes.archived.extend(archived.filter(hosted));
+            }
+        }
+        let completion = self.mine.as_ref().map(|mine| Completion::of(mine, Ok(update.id.clone())));
+        Some(self.publish(Some(update), completion))
+    }
+
+    /// The end of a request that has no effect.
+    pub(crate) fn rejected(&self, why: Rejection) -> Publish {
+        let completion = self.mine.as_ref().map(|mine| Completion::of(mine, Err(why)));
+        self.publish(None, completion)
+    }
+
+    fn publish(&self, update: Option<Update>, completion: Option<Completion>) -> Publish {
+        Publish { record_time: self.request, update, completion, in_flight: self.in_flight.clone() }
+    }
+}
+
+/// Why a verdict rejects, in the words of a completion.
+pub(crate) fn rejection(verdict: &Verdict) -> Option<Rejection> {
+    match verdict {
+        Verdict::Approve => None,
+        Verdict::MediatorReject { code, message, .. } => Some(Rejection::new(*code, message)),
+        Verdict::ParticipantReject(reasons) => {
+            let missing = || Rejection::new(codes::MEDIATOR_INVALID_MESSAGE, "the verdict rejects without a reason");
+            Some(reasons.first().map_or_else(missing, |reason| Rejection {
+                code: reason.reject.code,
+                message: format!("rejected on behalf of {:?}: {}", reason.parties, reason.reject.details),
+                resources: reason.reject.resources.clone(),
+            }))
+        }
+    }
+}

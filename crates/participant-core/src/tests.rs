@@ -1,0 +1,801 @@
+use crate::{
+    Completion, ContractStatus, Effect, Event, InFlight, Incoming, Participant, Publish, Recovered, RegisterError,
+    Respond,
+};
+use base::{ContractId, ErrorCode, Timestamp, codes};
+use proptest::prelude::*;
+use protocol::{
+    ConfirmationRequest,
+    message::{ConfirmationResult, EnvelopeContent, LocalVerdict, RequestId, Signed, Verdict},
+    sequencing::{Envelope, Outcome, Recipients, SequencedEvent},
+    testing::{Scenario, create, exercise, fetch, instance, local_id, reinterpret},
+    tree::{Input, ViewPosition},
+};
+use std::{collections::BTreeMap, time::Duration};
+use topology::{Permission, TopologyContent, TopologyMessage, testing::key};
+use transaction::{NodeId, Transaction, TransactionBuilder};
+
+const MILLI: Duration = Duration::from_millis(1);
+
+/// The tables of a participant, as its shell keeps them.
+#[derive(Clone, Default)]
+struct Store {
+    recovered: Recovered,
+    statuses: BTreeMap<ContractId, ContractStatus>,
+    published: Vec<Publish>,
+}
+
+impl Store {
+    fn write(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Topology(list) => self.recovered.topology.extend(list.clone()),
+                Effect::Register(row) => self.recovered.in_flight.push(InFlight::clone(row)),
+                Effect::Sequenced { message, at } => {
+                    let row = self.recovered.in_flight.iter_mut().find(|row| row.message == *message);
+                    row.unwrap().sequenced = Some(*at);
+                }
+                Effect::Publish(publish) => self.publish(publish),
+                Effect::Clean(time) => {
+                    assert!(Some(*time) > self.recovered.clean);
+                    self.recovered.clean = Some(*time);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn publish(&mut self, publish: &Publish) {
+        if let Some(message) = &publish.in_flight {
+            let before = self.recovered.in_flight.len();
+            self.recovered.in_flight.retain(|row| row.message != *message);
+            assert_eq!(self.recovered.in_flight.len() + 1, before, "{message} was in flight");
+        }
+        if let Some(update) = &publish.update {
+            let created = update.changes.created.iter().map(|id| (id.clone(), ContractStatus::Active));
+            self.statuses.extend(created);
+            let archived = update.changes.archived.iter().map(|id| (id.clone(), ContractStatus::Archived));
+            self.statuses.extend(archived);
+        }
+        self.published.push(publish.clone());
+    }
+}
+
+/// One participant, its shell, and an interpreter that answers at once unless told otherwise.
+struct World {
+    scenario: Scenario,
+    number: usize,
+    now: Timestamp,
+    participant: Participant,
+    store: Store,
+    /// By root hash of the request.
+    answers: BTreeMap<RequestId, Transaction>,
+    patient: bool,
+    waiting: Vec<Event>,
+}
+
+/// Where the root nodes of the views of [`Scenario::nested`] stand.
+fn node_of(view: &ViewPosition) -> NodeId {
+    NodeId(match view.0.as_slice() {
+        [0] => 0,
+        [0, 0] => 2,
+        [1] => 4,
+        other => panic!("{other:?}"),
+    })
+}
+
+impl World {
+    fn of(scenario: Scenario, number: usize) -> Self {
+        let network = &scenario.network;
+        let (me, now) = (network.participants[number].clone(), network.now());
+        let participant = Participant::new(me, network.synchronizer.clone());
+        let content = TopologyContent::CatchUp(network.state.for_catch_up(now));
+        let unsigned = Signed::unsigned(TopologyMessage { synchronizer: network.synchronizer.clone(), content });
+        let signature = key("sync").sign(&unsigned.hash());
+        let content = EnvelopeContent::Topology(unsigned.with(signature)).encode();
+        let (store, answers) = (Store::default(), BTreeMap::new());
+        let mut world = Self { scenario, number, now, participant, store, answers, patient: false, waiting: vec![] };
+        let effects = world.deliver(vec![Envelope { content, recipients: Recipients::group([]) }]);
+        assert!(matches!(&effects[..], [Effect::Topology(_), Effect::Clean(_)]), "{effects:?}");
+        world
+    }
+
+    fn me(&self) -> base::ParticipantId {
+        self.scenario.network.participants[self.number].clone()
+    }
+
+    /// Contracts of the scenario that are active.
+    fn activate(&mut self) {
+        let ids = self.scenario.contracts.keys().cloned();
+        self.store.statuses.extend(ids.map(|id| (id, ContractStatus::Active)));
+    }
+
+    fn event(&self, envelopes: Vec<Envelope>) -> SequencedEvent {
+        SequencedEvent {
+            synchronizer: self.scenario.network.synchronizer.clone(),
+            timestamp: self.now,
+            previous: None,
+            message_id: None,
+            topology_timestamp: None,
+            outcome: Outcome::Delivered(envelopes),
+        }
+    }
+
+    fn deliver(&mut self, envelopes: Vec<Envelope>) -> Vec<Effect> {
+        self.now = self.now.saturating_add(MILLI);
+        let event = self.event(envelopes);
+        self.sequence(&event)
+    }
+
+    fn after(&mut self, wait: Duration, envelopes: Vec<Envelope>) -> Vec<Effect> {
+        self.now = self.now.saturating_add(wait);
+        let event = self.event(envelopes);
+        self.sequence(&event)
+    }
+
+    /// As the shell does it: load, step, answer, store.
+    fn sequence(&mut self, event: &SequencedEvent) -> Vec<Effect> {
+        let incoming = Incoming::read(event);
+        let missing = self.participant.missing([&incoming]);
+        let status = |id: ContractId| (id.clone(), self.store.statuses.get(&id).copied().unwrap_or_default());
+        self.participant.load(missing.into_iter().map(status).collect::<Vec<_>>());
+        let effects = self.participant.step(Event::Sequenced(Box::new(incoming)));
+        self.finish(effects)
+    }
+
+    fn finish(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        let asked: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Reinterpret(ask) => Some((ask.request, ask.view.clone())),
+                _ => None,
+            })
+            .collect();
+        for (request, view) in asked {
+            let root = node_of(&view);
+            let whole = self.answers.get(&request).filter(|whole| whole.get(root).is_some());
+            let result = whole.map(|whole| reinterpret(whole, root)).ok_or("nobody knows".to_owned());
+            self.waiting.push(Event::Reinterpreted { request, view, result });
+        }
+        self.store.write(&effects);
+        if !self.patient {
+            effects.extend(self.answer());
+        }
+        self.participant.stored();
+        effects
+    }
+
+    fn answer(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for event in std::mem::take(&mut self.waiting) {
+            effects.extend(self.participant.step(event));
+        }
+        self.store.write(&effects);
+        effects
+    }
+
+    /// Those envelopes of a request that this participant gets.
+    fn mine(&self, request: &ConfirmationRequest) -> Vec<Envelope> {
+        let submitter = self.scenario.network.participants[0].member();
+        let signature = self.scenario.network.signature(&submitter, &request.to_sign());
+        self.seen(request.envelopes(&signature))
+    }
+
+    fn seen(&self, envelopes: Vec<Envelope>) -> Vec<Envelope> {
+        let me = self.me().member();
+        let mine = envelopes.into_iter().filter(|e| e.recipients.all().contains(&me));
+        mine.map(|e| Envelope { recipients: e.recipients.seen_by(&me), ..e }).collect()
+    }
+
+    /// Another participant's request arrives.
+    fn arrive(&mut self, request: &ConfirmationRequest) -> (RequestId, Vec<Effect>) {
+        let id = self.now.saturating_add(MILLI);
+        self.answers.insert(id, request.transaction().clone());
+        let envelopes = self.mine(request);
+        (id, self.deliver(envelopes))
+    }
+
+    /// A request of this participant is registered.
+    fn submit(&mut self, request: &ConfirmationRequest) -> Result<Vec<Effect>, RegisterError> {
+        let signature = self.scenario.network.signature(&self.me().member(), &request.to_sign());
+        let effects = self.participant.submit(request, &signature)?;
+        self.store.write(&effects);
+        Ok(effects)
+    }
+
+    /// It is sequenced, too.
+    fn submitted(&mut self, request: &ConfirmationRequest) -> (RequestId, Vec<Effect>) {
+        self.submit(request).unwrap();
+        self.now = self.now.saturating_add(MILLI);
+        self.answers.insert(self.now, request.transaction().clone());
+        let mut event = self.event(self.mine(request));
+        event.message_id = Some(crate::request_message_id(request.tree().common.value().uuid));
+        (self.now, self.sequence(&event))
+    }
+
+    fn verdict(&mut self, request: &ConfirmationRequest, id: RequestId, verdict: Verdict) -> Vec<Effect> {
+        let envelope = self.result(request, id, verdict, "mediator");
+        self.deliver(vec![envelope])
+    }
+
+    fn result(&self, request: &ConfirmationRequest, id: RequestId, verdict: Verdict, signer: &str) -> Envelope {
+        let synchronizer = self.scenario.network.synchronizer.clone();
+        let result = ConfirmationResult { synchronizer, request: id, root_hash: request.root_hash(), verdict };
+        let unsigned = Signed::unsigned(result);
+        let signature = key(signer).sign(&unsigned.hash());
+        let content = EnvelopeContent::Result(unsigned.with(signature)).encode();
+        Envelope { content, recipients: Recipients::group([self.me().member()]) }
+    }
+
+    /// The active replica dies, another takes over and replays.
+    fn fail_over(&mut self, events: &[SequencedEvent]) {
+        let (me, synchronizer) = (self.me(), self.scenario.network.synchronizer.clone());
+        self.participant = Participant::recover(me, synchronizer, self.store.recovered.clone());
+        self.waiting.clear();
+        let clean = self.store.recovered.clean;
+        for event in events.iter().filter(|e| Some(e.timestamp) > clean) {
+            self.sequence(event);
+        }
+    }
+}
+
+/// A mediator's rejection that blames nobody.
+fn no(code: ErrorCode) -> Verdict {
+    Verdict::MediatorReject { code, message: "no".into(), malformed: false }
+}
+
+fn responses(effects: &[Effect]) -> Vec<&Respond> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Respond(respond) => Some(respond),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The one code with which every view is rejected, `None` if all are approved.
+fn answer(effects: &[Effect]) -> Option<ErrorCode> {
+    let [respond] = responses(effects)[..] else { panic!("one response is due: {effects:?}") };
+    let verdicts: Vec<_> = respond.responses.responses.iter().map(|r| &r.verdict).collect();
+    let code = |verdict: &LocalVerdict| match verdict {
+        LocalVerdict::Approve => None,
+        LocalVerdict::Reject(reject) => Some(reject.code),
+        LocalVerdict::Abstain(_) => panic!("nobody abstains"),
+    };
+    let first = code(verdicts[0]);
+    assert!(verdicts.iter().all(|v| code(v) == first), "{verdicts:?}");
+    first
+}
+
+fn published(effects: &[Effect]) -> Vec<&Publish> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Publish(publish) => Some(&**publish),
+            _ => None,
+        })
+        .collect()
+}
+
+fn completion(effects: &[Effect]) -> &Completion {
+    let [publish] = published(effects)[..] else { panic!("one publication is due: {effects:?}") };
+    publish.completion.as_ref().unwrap()
+}
+
+fn rejected(effects: &[Effect]) -> ErrorCode {
+    completion(effects).outcome.as_ref().unwrap_err().code
+}
+
+fn alarms(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Alarm(_))).count()
+}
+
+fn nested(number: usize) -> (World, ConfirmationRequest) {
+    let mut scenario = Scenario::new();
+    let transaction = scenario.nested();
+    let request = scenario.request(&transaction, 1);
+    let mut world = World::of(scenario, number);
+    world.activate();
+    (world, request)
+}
+
+#[test]
+fn a_command_is_registered_confirmed_and_committed() {
+    let (mut world, request) = nested(0);
+    let effects = world.submit(&request).unwrap();
+    assert!(matches!(&effects[..], [Effect::Register(_), Effect::Send(_), Effect::Tick(_)]), "{effects:?}");
+    assert!(matches!(world.submit(&request), Err(RegisterError::AlreadyInFlight { .. })));
+    world.participant =
+        Participant::recover(world.me(), world.scenario.network.synchronizer.clone(), world.store.recovered.clone());
+    assert_eq!(world.participant.ticks().count(), 1, "it survives a crash");
+
+    world.now = world.now.saturating_add(MILLI);
+    let id = world.now;
+    world.answers.insert(id, request.transaction().clone());
+    let mut event = world.event(world.mine(&request));
+    event.message_id = Some(crate::request_message_id(request.tree().common.value().uuid));
+    let effects = world.sequence(&event);
+    assert!(effects.iter().any(|e| matches!(e, Effect::Sequenced { at, .. } if *at == id)));
+    assert_eq!(answer(&effects), None);
+    let respond = responses(&effects)[0];
+    assert_eq!(respond.responses.responses.len(), 3);
+    assert_eq!(respond.max_sequencing_time, id.saturating_add(Duration::from_secs(30)));
+
+    let effects = world.verdict(&request, id, Verdict::Approve);
+    let completion = completion(&effects);
+    assert_eq!(completion.outcome, Ok(request.update_id()));
+    let update = published(&effects)[0].update.as_ref().unwrap();
+    assert_eq!(&update.transaction, request.transaction());
+    assert_eq!(update.contracts.len(), 3);
+    // Alice has a stake in all three creations; two contracts of before and one of its own are archived.
+    assert_eq!((update.changes.created.len(), update.changes.archived.len()), (3, 3));
+    assert!(effects.contains(&Effect::Clean(world.now)));
+    assert!(world.participant.in_flight().is_empty() && world.store.recovered.in_flight.is_empty());
+    assert_eq!(alarms(&effects), 0);
+}
+
+#[test]
+fn others_see_what_concerns_them() {
+    let (mut bob, request) = nested(1);
+    let (id, effects) = bob.arrive(&request);
+    assert_eq!(responses(&effects).len(), 0, "an observer does not confirm");
+    let effects = bob.verdict(&request, id, Verdict::Approve);
+    let publish = published(&effects)[0];
+    assert_eq!(publish.completion, None);
+    let update = publish.update.as_ref().unwrap();
+    assert_eq!(update.transaction.len(), 6, "he sees everything below what he sees");
+    assert_eq!((update.changes.created.len(), update.changes.archived.len()), (1, 2));
+
+    let (mut carol, request) = nested(2);
+    let (id, effects) = carol.arrive(&request);
+    assert_eq!(answer(&effects), None);
+    assert_eq!(responses(&effects)[0].responses.responses[0].parties, [carol.scenario.carol.clone()].into());
+    let effects = carol.verdict(&request, id, Verdict::Approve);
+    let update = published(&effects)[0].update.as_ref().unwrap();
+    assert_eq!(update.transaction.len(), 2);
+    assert_eq!((update.changes.created.len(), update.changes.archived.len()), (1, 1));
+}
+
+#[test]
+fn contracts_are_locked_then_gone_or_free_again() {
+    for (verdict, expected) in
+        [(Verdict::Approve, Some(codes::LOCAL_VERDICT_INACTIVE_CONTRACTS)), (no(codes::MEDIATOR_INVALID_MESSAGE), None)]
+    {
+        let (mut world, request) = nested(2);
+        let transaction = world.scenario.nested();
+        let again = world.scenario.request(&transaction, 2);
+        let third = world.scenario.request(&transaction, 3);
+        let (id, _) = world.arrive(&request);
+        let (second, effects) = world.arrive(&again);
+        assert_eq!(answer(&effects), Some(codes::LOCAL_VERDICT_LOCKED_CONTRACTS));
+        world.verdict(&request, id, verdict);
+        world.verdict(&again, second, no(codes::MEDIATOR_INVALID_MESSAGE));
+        let (_, effects) = world.arrive(&third);
+        assert_eq!(answer(&effects), expected);
+    }
+}
+
+#[test]
+fn without_verdict_a_request_times_out() {
+    let (mut world, request) = nested(0);
+    let (id, effects) = world.submitted(&request);
+    let decision_time = id.saturating_add(Duration::from_secs(60));
+    assert!(effects.contains(&Effect::Tick(decision_time.next().unwrap())));
+    assert!(published(&world.after(decision_time.since(world.now), vec![])).is_empty());
+    let approval = world.result(&request, id, Verdict::Approve, "mediator");
+    let effects = world.deliver(vec![approval]);
+    assert_eq!(rejected(&effects), codes::LOCAL_VERDICT_TIMEOUT, "a verdict after the decision time does not count");
+    assert!(effects.contains(&Effect::Clean(world.now)));
+    assert_eq!(world.participant.pending(), 0);
+}
+
+#[test]
+fn a_verdict_at_the_decision_time_counts() {
+    let (mut world, request) = nested(0);
+    let (id, _) = world.submitted(&request);
+    let approval = world.result(&request, id, Verdict::Approve, "mediator");
+    let effects = world.after(Duration::from_secs(60), vec![approval]);
+    assert!(completion(&effects).outcome.is_ok());
+}
+
+#[test]
+fn requests_are_published_in_their_order() {
+    let (mut world, _) = nested(0);
+    let alice = world.scenario.alice.clone();
+    let single = |n: u8, world: &World| {
+        let mut builder = TransactionBuilder::default();
+        builder.leaf(create(local_id(n), instance(&[&alice], &[], n.into())));
+        world.scenario.request(&builder.finish(), n)
+    };
+    let (one, two) = (single(1, &world), single(2, &world));
+    let (first, _) = world.submitted(&one);
+    let (second, _) = world.submitted(&two);
+    assert!(published(&world.verdict(&two, second, Verdict::Approve)).is_empty());
+    let effects = world.verdict(&one, first, Verdict::Approve);
+    let times: Vec<_> = published(&effects).iter().map(|publish| publish.record_time).collect();
+    assert_eq!(times, [first, second]);
+}
+
+#[test]
+fn what_is_never_sequenced_is_completed_by_time() {
+    let (mut world, request) = nested(0);
+    world.submit(&request).unwrap();
+    let max = request.tree().submitter.value().max_sequencing_time;
+    // At the max sequencing time itself it may still come.
+    assert!(published(&world.after(max.since(world.now), vec![])).is_empty());
+    let effects = world.after(MILLI, vec![]);
+    assert_eq!(rejected(&effects), codes::NOT_SEQUENCED_TIMEOUT);
+    assert!(matches!(world.submit(&request), Err(RegisterError::TooLate { .. })));
+    // Nothing comes after it, not even if a faulty sequencer delivers it.
+    let (id, effects) = world.arrive(&request);
+    assert_eq!(answer(&effects), Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST));
+    assert!(
+        published(&world.verdict(&request, id, no(codes::MEDIATOR_INVALID_MESSAGE)))
+            .iter()
+            .all(|p| p.in_flight.is_none())
+    );
+}
+
+#[test]
+fn refusals_complete_at_once() {
+    let (mut world, request) = nested(0);
+    world.submit(&request).unwrap();
+    let message = crate::request_message_id(request.tree().common.value().uuid);
+    let refused = Event::Refused { message: message.clone(), code: codes::SEQUENCER_OVERLOADED, why: "full".into() };
+    let effects = world.participant.step(refused.clone());
+    assert_eq!(rejected(&effects), codes::SEQUENCER_OVERLOADED);
+    assert!(published(&world.participant.step(refused)).is_empty(), "once");
+
+    let (mut world, request) = nested(0);
+    world.submit(&request).unwrap();
+    world.now = world.now.saturating_add(MILLI);
+    let (code, why) = (codes::UNKNOWN_RECIPIENTS.id.to_owned(), "who?".to_owned());
+    let outcome = Outcome::Error { code, message: why };
+    let event = SequencedEvent { message_id: Some(message), outcome, ..world.event(vec![]) };
+    assert_eq!(rejected(&world.sequence(&event)), codes::UNKNOWN_RECIPIENTS);
+}
+
+#[test]
+fn content_counts_once() {
+    let (mut world, request) = nested(0);
+    let (id, _) = world.submitted(&request);
+    let (again, effects) = world.arrive(&request);
+    assert_eq!(answer(&effects), Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST));
+    world.verdict(&request, id, Verdict::Approve);
+    let effects = world.verdict(&request, again, no(codes::MEDIATOR_INVALID_MESSAGE));
+    assert!(published(&effects).is_empty(), "no second completion");
+    assert_eq!(world.store.published.len(), 1);
+}
+
+#[test]
+fn an_early_verdict_waits_for_the_interpreter() {
+    let (mut world, request) = nested(2);
+    world.patient = true;
+    let (id, effects) = world.arrive(&request);
+    assert!(responses(&effects).is_empty());
+    assert!(published(&world.verdict(&request, id, Verdict::Approve)).is_empty());
+    assert!(world.participant.is_blocked());
+    let effects = world.answer();
+    assert_eq!(published(&effects).len(), 1);
+    assert!(responses(&effects).is_empty() && !world.participant.is_blocked());
+
+    // A rejection need not wait, and an answer after it is nothing.
+    let (mut world, request) = nested(2);
+    world.patient = true;
+    let (id, _) = world.arrive(&request);
+    world.verdict(&request, id, no(codes::MEDIATOR_INVALID_MESSAGE));
+    assert!(!world.participant.is_blocked() && world.participant.pending() == 0);
+    assert_eq!(world.answer(), []);
+}
+
+#[test]
+fn verdicts_that_do_not_belong_are_ignored() {
+    let (mut world, request) = nested(0);
+    let (id, _) = world.submitted(&request);
+    let transaction = world.scenario.nested();
+    let other = world.scenario.request(&transaction, 9);
+    for bad in [
+        world.result(&request, id, Verdict::Approve, "p1"),
+        world.result(&other, id, Verdict::Approve, "mediator"),
+        // Too early to say so.
+        world.result(&request, id, no(codes::MEDIATOR_SAYS_TX_TIMED_OUT), "mediator"),
+    ] {
+        let effects = world.deliver(vec![bad]);
+        assert!(matches!(&effects[..], [Effect::Alarm(_)]), "{effects:?}");
+    }
+    let unknown = world.result(&request, id.next().unwrap(), Verdict::Approve, "mediator");
+    assert_eq!(world.deliver(vec![unknown]), []);
+    assert!(completion(&world.verdict(&request, id, Verdict::Approve)).outcome.is_ok());
+    // The first verdict won.
+    assert!(published(&world.verdict(&request, id, no(codes::MEDIATOR_INVALID_MESSAGE))).is_empty());
+}
+
+/// What participant 1, which may confirm for Alice, answers to a request made with a change.
+fn answer_to(change: impl FnOnce(&mut Input<'_>)) -> Option<ErrorCode> {
+    let mut scenario = Scenario::new();
+    let alice = scenario.alice.clone();
+    scenario.network.host_also(&alice, 0, 1, Permission::Confirmation);
+    let transaction = scenario.nested();
+    let mut input = scenario.input(&transaction, 1);
+    change(&mut input);
+    let request = ConfirmationRequest::build(input).unwrap();
+    let mut world = World::of(scenario, 1);
+    world.activate();
+    answer(&world.arrive(&request).1)
+}
+
+#[test]
+fn times_and_authority_are_checked() {
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    assert_eq!(answer_to(|_| ()), None);
+    let late = |i: &mut Input<'_>| i.participant.ledger_time = i.participant.ledger_time.saturating_add(minutes(2));
+    assert_eq!(answer_to(late), Some(codes::LOCAL_VERDICT_LEDGER_TIME_OUT_OF_BOUND));
+    let early =
+        |i: &mut Input<'_>| i.participant.preparation_time = i.participant.preparation_time.saturating_sub(minutes(2));
+    assert_eq!(answer_to(early), Some(codes::LOCAL_VERDICT_SUBMISSION_TIME_OUT_OF_BOUND));
+    let malformed = Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST);
+    let replayed = |i: &mut Input<'_>| i.submitter.max_sequencing_time = i.participant.ledger_time;
+    assert_eq!(answer_to(replayed), malformed);
+    // Nobody acts for Alice; somebody acts for a party that the submitter does not host.
+    let admin = |i: &mut Input<'_>| i.submitter.act_as = [i.submitter.participant.0.party()].into();
+    assert_eq!(answer_to(admin), malformed);
+    let bob = Scenario::new().bob;
+    assert_eq!(answer_to(|i| i.submitter.act_as.extend([bob])), malformed);
+    // The contracts used must not be younger than the transaction.
+    let back = |i: &mut Input<'_>| i.participant.ledger_time = Timestamp::from_micros(-1).unwrap();
+    assert_eq!(answer_to(back), malformed);
+}
+
+#[test]
+fn the_interpreter_has_the_last_word() {
+    let failed = Some(codes::LOCAL_VERDICT_FAILED_MODEL_CONFORMANCE_CHECK);
+    for other in [None, Some(0)] {
+        let (mut world, request) = nested(2);
+        let id = world.now.saturating_add(MILLI);
+        // It fails, or the action has other consequences than the submitter said.
+        if other.is_some() {
+            let part = reinterpret(request.transaction(), NodeId(2));
+            let mut builder = TransactionBuilder::default();
+            (0..4).for_each(|n| builder.leaf(part.get(NodeId(1)).unwrap().map_contract_ids(&mut |_| local_id(n))));
+            world.answers.insert(id, builder.finish());
+        }
+        let envelopes = world.mine(&request);
+        let effects = world.deliver(envelopes);
+        assert_eq!(answer(&effects), failed);
+        // Even if everybody else approves, it does not happen here.
+        let effects = world.verdict(&request, id, Verdict::Approve);
+        assert!(alarms(&effects) > 0 && published(&effects).is_empty());
+    }
+}
+
+#[test]
+fn tampered_requests_are_rejected_or_ignored() {
+    let try_with = |change: &dyn Fn(&mut Vec<Envelope>, &World, &ConfirmationRequest)| {
+        let (mut world, request) = nested(0);
+        world.submit(&request).unwrap();
+        let mut envelopes = world.mine(&request);
+        change(&mut envelopes, &world, &request);
+        world.answers.insert(world.now.saturating_add(MILLI), request.transaction().clone());
+        let effects = world.deliver(envelopes);
+        let answered = (!responses(&effects).is_empty()).then(|| answer(&effects));
+        (answered, alarms(&effects))
+    };
+    let malformed = |code| (Some(Some(code)), 0);
+    assert_eq!(try_with(&|_, _, _| ()), (Some(None), 0));
+    // A view is missing, unreadable, of another request, there twice.
+    assert_eq!(try_with(&|all, _, _| drop(all.remove(2))), malformed(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD));
+    let spoil: &dyn Fn(&mut Vec<Envelope>, &World, &ConfirmationRequest) =
+        &|all, _, _| all[2].content = vec![1, 2, 3].into();
+    assert_eq!(try_with(spoil), malformed(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD));
+    assert_eq!(
+        try_with(&|all, world, _| {
+            let mut scenario = Scenario::new();
+            let transaction = scenario.nested();
+            all[3] = world.mine(&scenario.request(&transaction, 2)).remove(3);
+        }),
+        malformed(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD)
+    );
+    assert_eq!(
+        try_with(&|all, _, _| all.push(all.last().unwrap().clone())),
+        malformed(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD)
+    );
+    // Signed by somebody else.
+    assert_eq!(
+        try_with(&|all, world, request| {
+            let signature = key("p1").sign(&request.to_sign());
+            *all = world.seen(request.envelopes(&signature));
+        }),
+        malformed(codes::LOCAL_VERDICT_MALFORMED_REQUEST)
+    );
+    // Somebody did not get a view.
+    let (answered, alarms) = try_with(&|all, world, _| {
+        all[2].recipients = Recipients::chain([[world.me().member()].into(), [world.me().member()].into()].into_iter());
+    });
+    assert_eq!((answered, alarms > 0), (Some(Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST)), true));
+    // No root hash message, several, to somebody else: not a request.
+    assert_eq!(try_with(&|all, _, _| drop(all.remove(0))), (None, 1));
+    assert_eq!(try_with(&|all, _, _| all.push(all[0].clone())), (None, 1));
+    assert_eq!(try_with(&|all, _, _| all.truncate(1)), (None, 1));
+    let wide: &dyn Fn(&mut Vec<Envelope>, &World, &ConfirmationRequest) = &|all, world, _| {
+        all[0].recipients.trees[0].members.insert(world.scenario.network.sequencer.member());
+    };
+    assert_eq!(try_with(wide), (None, 1));
+}
+
+#[test]
+fn forged_contracts_are_refused() {
+    let mut scenario = Scenario::new();
+    let (alice, bob) = (scenario.alice.clone(), scenario.bob.clone());
+    let mut forged = scenario.contract(50, &[&bob], &[&alice]);
+    forged.instance.argument = transaction::Value::record([transaction::Value::Int64(1_000_000)]);
+    scenario.contracts.insert(forged.id.clone(), forged.clone());
+    let mut builder = TransactionBuilder::default();
+    builder.leaf(fetch(&forged.id, &forged.instance, &alice));
+    let request = scenario.request(&builder.finish(), 1);
+    let mut world = World::of(scenario, 1);
+    world.activate();
+    assert_eq!(answer(&world.arrive(&request).1), Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST));
+}
+
+#[test]
+fn contracts_are_not_used_after_their_end() {
+    let mut scenario = Scenario::new();
+    let alice = scenario.alice.clone();
+    let old = scenario.contract(50, &[&alice], &[]);
+    let mut builder = TransactionBuilder::default();
+    for _ in 0..2 {
+        builder.open(exercise(&old.id, &old.instance, &alice, true));
+        builder.close();
+    }
+    let request = scenario.request(&builder.finish(), 1);
+    let mut world = World::of(scenario, 0);
+    world.activate();
+    world.patient = true;
+    let (id, _) = world.submitted(&request);
+    world.waiting.clear();
+    for n in 0..2 {
+        let result = Ok(reinterpret(request.transaction(), NodeId(n)));
+        world.waiting.push(Event::Reinterpreted { request: id, view: ViewPosition(vec![n]), result });
+    }
+    assert_eq!(answer(&world.answer()), Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST));
+}
+
+#[test]
+fn an_inactive_mediator_completes_at_once() {
+    let mut scenario = Scenario::new();
+    let transaction = scenario.nested();
+    let request = scenario.request(&transaction, 1);
+    let (mediator, synchronizer) = (scenario.network.mediator.clone(), scenario.network.synchronizer.clone());
+    let state = topology::build::mediator(&mediator, &synchronizer, &[]).remove(0);
+    let removal = topology::testing::remove(&scenario.network.state, state, &[&topology::testing::root("sync")]);
+    scenario.network.apply_all(vec![removal]);
+    let mut world = World::of(scenario, 0);
+    world.activate();
+    let (_, effects) = world.submitted(&request);
+    assert_eq!(rejected(&effects), codes::CHOSEN_MEDIATOR_IS_INACTIVE);
+}
+
+/// Requests in a random run; each two of them are for the same change.
+const REQUESTS: usize = 8;
+
+/// What happens next in a random run of the submitting participant.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Request n is submitted.
+    Submit(usize),
+    /// It is sequenced.
+    Sequence(usize),
+    /// The sequencer refuses it.
+    Refuse(usize),
+    /// The mediator decides.
+    Verdict(usize, bool),
+    /// So many seconds pass.
+    Wait(u64),
+    /// The active replica dies.
+    FailOver,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let n = || 0..REQUESTS;
+    let step = prop_oneof![
+        5 => n().prop_map(Step::Submit),
+        5 => n().prop_map(Step::Sequence),
+        1 => n().prop_map(Step::Refuse),
+        4 => (n(), any::<bool>()).prop_map(|(n, yes)| Step::Verdict(n, yes)),
+        2 => (1..50_u64).prop_map(Step::Wait),
+        2 => Just(Step::FailOver),
+    ];
+    prop::collection::vec(step, 0..40)
+}
+
+/// Runs the steps and then lets so much time pass that everything must be over.
+fn run(steps: &[Step], requests: &[ConfirmationRequest], failovers: bool) -> (Vec<usize>, Vec<Publish>) {
+    let mut scenario = Scenario::new();
+    scenario.nested();
+    let mut world = World::of(scenario, 0);
+    world.activate();
+    let (mut events, mut ids) = (Vec::new(), BTreeMap::new());
+    let mut registered = vec![0; requests.len()];
+    let message = |n: usize| crate::request_message_id(requests[n].tree().common.value().uuid);
+    let end = [Step::Wait(61), Step::Wait(61)];
+    for step in steps.iter().chain(&end) {
+        world.now = world.now.saturating_add(MILLI);
+        let event = match *step {
+            Step::Submit(n) => {
+                // Each request is new: its uuid and seed are random.
+                if registered[n] == 0 {
+                    registered[n] += usize::from(world.submit(&requests[n]).is_ok());
+                }
+                continue;
+            }
+            // The network holds nothing that was not sent, and does not deliver what is too late.
+            Step::Sequence(n) => {
+                let max = requests[n].tree().submitter.value().max_sequencing_time;
+                let sent = world.participant.in_flight().get(&message(n)).is_some_and(|row| row.sequenced.is_none());
+                if !sent || world.now > max {
+                    continue;
+                }
+                ids.insert(n, world.now);
+                world.answers.insert(world.now, requests[n].transaction().clone());
+                SequencedEvent { message_id: Some(message(n)), ..world.event(world.mine(&requests[n])) }
+            }
+            Step::Refuse(n) => {
+                if world.participant.in_flight().get(&message(n)).is_some_and(|row| row.sequenced.is_none()) {
+                    let (message, code) = (message(n), codes::SEQUENCER_OVERLOADED);
+                    let effects = world.participant.step(Event::Refused { message, code, why: String::new() });
+                    world.finish(effects);
+                }
+                continue;
+            }
+            Step::Verdict(n, yes) => {
+                let Some(id) = ids.get(&n) else { continue };
+                let verdict = if yes { Verdict::Approve } else { no(codes::MEDIATOR_INVALID_MESSAGE) };
+                world.event(vec![world.result(&requests[n], *id, verdict, "mediator")])
+            }
+            Step::Wait(seconds) => {
+                world.now = world.now.saturating_add(Duration::from_secs(seconds));
+                world.event(vec![])
+            }
+            Step::FailOver => {
+                if failovers {
+                    world.fail_over(&events);
+                }
+                continue;
+            }
+        };
+        world.sequence(&event);
+        events.push(event);
+    }
+    assert_eq!((world.participant.pending(), world.participant.in_flight().len()), (0, 0));
+    assert_eq!(world.store.recovered.clean, Some(world.now));
+    (registered, world.store.published)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Every registered submission is completed exactly once; what is sequenced is published in the order of
+    /// sequencing; and failovers at any moment change nothing of it.
+    #[test]
+    fn one_completion_each_whatever_happens(steps in steps()) {
+        let mut scenario = Scenario::new();
+        let transaction = scenario.nested();
+        let request = |n: usize| {
+            let mut input = scenario.input(&transaction, u8::try_from(n).unwrap());
+            input.submitter.command = format!("command-{}", n / 2).parse().unwrap();
+            input.submitter.submission = Some(format!("submission-{n}").parse().unwrap());
+            ConfirmationRequest::build(input).unwrap()
+        };
+        let requests: Vec<_> = (0..REQUESTS).map(request).collect();
+        let (registered, published) = run(&steps, &requests, true);
+        for (n, request) in requests.iter().enumerate() {
+            let submission = &request.tree().submitter.value().submission;
+            let completions = published.iter().filter_map(|p| p.completion.as_ref());
+            prop_assert_eq!(completions.filter(|c| c.submission == *submission).count(), registered[n]);
+        }
+        let times: Vec<_> = published.iter().filter(|p| p.update.is_some()).map(|p| p.record_time).collect();
+        prop_assert!(times.windows(2).all(|pair| pair[0] < pair[1]));
+        prop_assert_eq!((registered, published), run(&steps, &requests, false));
+    }
+}

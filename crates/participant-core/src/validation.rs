@@ -1,0 +1,379 @@
+//! The checks of a request as it arrives, and of what its views reinterpret to (spec/protocol.md §2.9, §2.10).
+
+use crate::{
+    ActivenessSet, Incoming,
+    effect::Reinterpret,
+    merge::merge,
+    pending::{Pending, Root, State},
+};
+use base::{ContractId, ErrorCode, ParticipantId, Timestamp, codes};
+use protocol::{
+    ReceivedView, check_recipients,
+    message::{LocalReject, RequestId, ViewMessage, signed_root_hash},
+    tree::{Action, LightViewTree, ParticipantMetadata, Rebuilt, SubmitterMetadata, ViewPosition, reassemble, rebuild},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use topology::{Parameters, Permission, Snapshot};
+use transaction::{Node, NodeId, Parties, Transaction};
+
+/// A request that counts, and what is to be done for it.
+pub(crate) struct Opened {
+    pub(crate) pending: Pending,
+    pub(crate) activeness: ActivenessSet,
+    pub(crate) reinterpret: Vec<Reinterpret>,
+    pub(crate) alarms: Vec<String>,
+}
+
+/// A request that does not count.
+pub(crate) struct Ignored {
+    /// For the completion, if it is our own.
+    pub(crate) code: ErrorCode,
+    pub(crate) why: String,
+}
+
+fn ignored(code: ErrorCode, why: impl Into<String>) -> Ignored {
+    Ignored { code, why: why.into() }
+}
+
+/// Who looks at a request, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Validator<'a> {
+    pub(crate) me: &'a ParticipantId,
+    pub(crate) request: RequestId,
+    /// At the request's time.
+    pub(crate) snapshot: Snapshot<'a>,
+}
+
+impl Validator<'_> {
+    /// Whether one of the parties is hosted here.
+    pub(crate) fn hosts_any(self, parties: &Parties) -> bool {
+        parties.iter().any(|party| self.snapshot.permission(party, self.me).is_some())
+    }
+
+    /// The first part of validation: everything that needs no interpreter.
+    pub(crate) fn open(self, incoming: &Incoming, before: Option<Timestamp>) -> Result<Opened, Ignored> {
+        let malformed = codes::LOCAL_VERDICT_MALFORMED_REQUEST;
+        let mediator =
+            incoming.mediator(self.me).map_err(|why| ignored(codes::LOCAL_VERDICT_BAD_ROOT_HASH_MESSAGES, why))?;
+        let (root_hash_message, _) = &incoming.root_hashes[0];
+        if Some(&root_hash_message.synchronizer) != self.snapshot.synchronizer() {
+            return Err(ignored(malformed, "the request is for another synchronizer"));
+        }
+        let Some(parameters) = self.snapshot.parameters() else {
+            return Err(ignored(malformed, "the synchronizer is not initialized"));
+        };
+        if !self.snapshot.is_active_mediator(&mediator) {
+            return Err(ignored(codes::CHOSEN_MEDIATOR_IS_INACTIVE, format!("mediator {mediator} is not active")));
+        }
+        let received = Received::sort(incoming, root_hash_message.root_hash);
+        let Some(first) = received.trees.values().next() else {
+            return Err(ignored(malformed, "the request has a root hash message but no view that belongs to it"));
+        };
+        let (common, times) = (first.common.value().clone(), first.participant.value().clone());
+        if common.mediator != mediator || common.synchronizer != root_hash_message.synchronizer {
+            return Err(ignored(malformed, "the views name another mediator than the root hash message"));
+        }
+        let (views, alarms) = received.check_recipients(self.snapshot);
+        let submitter =
+            received.trees.values().find_map(|tree| tree.submitter.as_ref()).map(|leaf| leaf.value().clone());
+        let mut pending = Pending {
+            request: self.request,
+            before,
+            root_hash: root_hash_message.root_hash,
+            mediator,
+            deadline: parameters.response_deadline(self.request),
+            decision_time: parameters.decision_time(self.request),
+            mine: None,
+            in_flight: None,
+            submitter,
+            common,
+            ledger_time: times.ledger_time,
+            workflow: times.workflow.clone(),
+            confirmers: views.iter().map(|(at, tree)| (at.clone(), self.confirmers(tree))).collect(),
+            roots: BTreeMap::new(),
+            malformed: received.malformed.or_else(|| {
+                (views.len() < received.trees.len())
+                    .then(|| reject(malformed, "views do not count because others did not get them"))
+            }),
+            rejects: Vec::new(),
+            activeness: crate::ActivenessResult::default(),
+            stakeholders: BTreeMap::new(),
+            lock: BTreeSet::new(),
+            state: State::Open,
+        };
+        self.add_roots(&mut pending, &views);
+        let activeness = self.activeness(&mut pending);
+        self.check_times(&mut pending, parameters, &times);
+        if let Some(submitter) = pending.submitter.clone() {
+            self.check_submitter(&mut pending, &submitter, incoming);
+        }
+        let reinterpret = if pending.malformed.is_some() { Vec::new() } else { self.reinterpret(&pending, &times) };
+        Ok(Opened { pending, activeness, reinterpret, alarms })
+    }
+
+    /// The confirmers of a view for which this participant may answer.
+    fn confirmers(self, tree: &LightViewTree) -> Parties {
+        let may = |party: &base::PartyId| {
+            self.snapshot.permission(party, self.me).is_some_and(|p| p >= Permission::Confirmation)
+        };
+        tree.view_common.value().confirmers().into_iter().filter(may).collect()
+    }
+
+    /// Puts the outermost views together.
+    fn add_roots(self, pending: &mut Pending, views: &BTreeMap<ViewPosition, LightViewTree>) {
+        for at in views.keys() {
+            let inside = (1..at.0.len()).any(|depth| views.contains_key(&ViewPosition(at.0[..depth].to_vec())));
+            if inside {
+                continue;
+            }
+            match reassemble(at, views) {
+                Some(view) => {
+                    pending.roots.insert(at.clone(), Root { view, rebuilt: None });
+                }
+                None => {
+                    let why = format!("view {at} is incomplete");
+                    pending.malformed.get_or_insert(reject(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD, why));
+                }
+            }
+        }
+    }
+
+    /// What the views do with contracts that are hosted here. Also checks that inputs are what their ids say.
+    fn activeness(self, pending: &mut Pending) -> ActivenessSet {
+        let mut set = ActivenessSet::default();
+        let mut created = BTreeSet::new();
+        let mut wrong = None;
+        let roots = std::mem::take(&mut pending.roots);
+        for (_, view) in roots.iter().flat_map(|(at, root)| root.view.all(at)) {
+            let data = view.data.value();
+            for contract in data.created.iter().map(|c| &c.contract) {
+                created.insert(contract.id.clone());
+                pending.note(contract);
+                if self.hosts_any(&contract.instance.stakeholders) {
+                    set.fresh.insert(contract.id.clone());
+                    set.lock.insert(contract.id.clone());
+                }
+            }
+            for input in data.inputs.values() {
+                let contract = &input.contract;
+                pending.note(contract);
+                if !contract.is_authentic() {
+                    wrong.get_or_insert(format!("the id of contract {} does not belong to its content", contract.id));
+                }
+                if contract.created_at > pending.ledger_time {
+                    wrong.get_or_insert(format!("contract {} is younger than the transaction", contract.id));
+                }
+                if self.hosts_any(&contract.instance.stakeholders) {
+                    set.active.insert(contract.id.clone());
+                    if input.consumed && !data.rolled_back {
+                        set.lock.insert(contract.id.clone());
+                    }
+                }
+            }
+        }
+        pending.roots = roots;
+        set.active.retain(|id| !created.contains(id));
+        if let Some(why) = wrong {
+            pending.rejects.push(reject(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why));
+        }
+        pending.lock.clone_from(&set.lock);
+        set
+    }
+
+    fn check_times(self, pending: &mut Pending, parameters: &Parameters, times: &ParticipantMetadata) {
+        let tolerance = parameters.ledger_time_record_time_tolerance;
+        for (name, time, code) in [
+            ("ledger", times.ledger_time, codes::LOCAL_VERDICT_LEDGER_TIME_OUT_OF_BOUND),
+            ("preparation", times.preparation_time, codes::LOCAL_VERDICT_SUBMISSION_TIME_OUT_OF_BOUND),
+        ] {
+            if time.distance(self.request) > tolerance {
+                let why = format!("{name} time {time} is more than {tolerance:?} from record time {}", self.request);
+                pending.rejects.push(reject(code, why));
+            }
+        }
+    }
+
+    /// The submitter's signature on every top-level view, its right to act, and the time until which it meant it.
+    fn check_submitter(self, pending: &mut Pending, submitter: &SubmitterMetadata, incoming: &Incoming) {
+        let to_sign = signed_root_hash(&pending.root_hash);
+        let member = submitter.participant.member();
+        let code = codes::LOCAL_VERDICT_MALFORMED_REQUEST;
+        let top = incoming.views.iter().filter(|(message, _)| message.tree.position.is_top());
+        let mut signatures = top.filter_map(|(ViewMessage { signature, .. }, _)| signature.as_ref());
+        if let Some(e) = signatures.find_map(|s| self.snapshot.verify(&member, &to_sign, s).err()) {
+            pending.rejects.push(reject(code, format!("the request's signature does not hold: {e}")));
+        }
+        for party in &submitter.act_as {
+            if self.snapshot.permission(party, &submitter.participant) != Some(Permission::Submission) {
+                let why = format!("{} may not submit for {party}", submitter.participant);
+                pending.rejects.push(reject(code, why));
+            }
+        }
+        if self.request > submitter.max_sequencing_time {
+            pending.rejects.push(reject(code, "the request was sequenced after its submitter's max sequencing time"));
+        }
+    }
+
+    fn reinterpret(self, pending: &Pending, times: &ParticipantMetadata) -> Vec<Reinterpret> {
+        let one = |(at, root): (&ViewPosition, &Root)| {
+            let data = root.view.data.value();
+            let inputs = root.view.all(at).into_iter().flat_map(|(_, view)| view.data.value().inputs.clone());
+            let created = match &data.action {
+                Action::Create { .. } => data.created.first().map(|c| c.contract.instance.clone()),
+                Action::Exercise { .. } | Action::Fetch { .. } => None,
+            };
+            let authorizers = match &data.action {
+                Action::Create { .. } => created.as_ref().map(|c| c.signatories.clone()).unwrap_or_default(),
+                Action::Exercise { actors, .. } | Action::Fetch { actors, .. } => actors.clone(),
+            };
+            Reinterpret {
+                request: self.request,
+                view: at.clone(),
+                action: data.action.clone(),
+                created,
+                authorizers,
+                contracts: inputs.map(|(id, input)| (id, input.contract)).collect(),
+                ledger_time: times.ledger_time,
+                preparation_time: times.preparation_time,
+            }
+        };
+        pending.roots.iter().map(one).collect()
+    }
+
+    /// The second part: what a root view reinterprets to must be the view itself.
+    pub(crate) fn conforms(
+        self,
+        pending: &Pending,
+        at: &ViewPosition,
+        interpreted: Result<Transaction, String>,
+    ) -> Result<Rebuilt, String> {
+        let root = pending.roots.get(at).ok_or("there is no such view")?;
+        let wrong = |why: String| format!("view {at} does not conform to the model: {why}");
+        let interpreted = interpreted.map_err(wrong)?;
+        let submitter = pending.submitter.as_ref().filter(|_| at.is_top());
+        let (common, time) = (&pending.common, pending.ledger_time);
+        let rebuilt = rebuild(&root.view, at, submitter, common, time, self.snapshot, &interpreted);
+        let rebuilt = rebuilt.map_err(|e| wrong(e.to_string()))?;
+        if rebuilt.view == root.view { Ok(rebuilt) } else { Err(wrong("its action has other consequences".into())) }
+    }
+
+    /// The third part, once all root views conform or do not: authority and consistency.
+    pub(crate) fn conclude(self, pending: &mut Pending) {
+        let mut rejects = Vec::new();
+        let mut parts = Vec::new();
+        for (at, root) in &pending.roots {
+            match &root.rebuilt {
+                Some(Ok(rebuilt)) => {
+                    let first = rebuilt.transaction.roots().first().and_then(|id| rebuilt.transaction.get(*id));
+                    let authorized = first.map_or(Ok(()), |node| self.authorized(at, pending.submitter.as_ref(), node));
+                    let unauthorized = authorized.err().map(|why| reject(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why));
+                    rejects.extend(unauthorized);
+                    parts.push(&rebuilt.transaction);
+                }
+                Some(Err(why)) => rejects.push(reject(codes::LOCAL_VERDICT_FAILED_MODEL_CONFORMANCE_CHECK, why)),
+                None => {}
+            }
+        }
+        if !is_consistent(&merge(parts)) {
+            rejects.push(reject(codes::LOCAL_VERDICT_MALFORMED_REQUEST, "a contract is used before or after its life"));
+        }
+        pending.rejects.extend(rejects);
+    }
+
+    /// Whether those who must authorize the root actions do, as far as it can be seen here.
+    fn authorized(self, at: &ViewPosition, submitter: Option<&SubmitterMetadata>, root: &Node) -> Result<(), String> {
+        let required = root.required_authorizers();
+        match submitter.filter(|_| at.is_top()) {
+            Some(submitter) if required.is_subset(&submitter.act_as) => Ok(()),
+            Some(submitter) => {
+                let missing: Vec<_> = required.difference(&submitter.act_as).collect();
+                Err(format!("view {at} lacks the authority of {missing:?}"))
+            }
+            // Whoever hosts an authorizer of an inner action sees the action around it that gives the authority.
+            None if self.hosts_any(&required) => {
+                Err(format!("the view around view {at} was withheld from this participant"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The views of a request.
+struct Received<'a> {
+    trees: BTreeMap<ViewPosition, LightViewTree>,
+    recipients: BTreeMap<ViewPosition, &'a protocol::sequencing::Recipients>,
+    malformed: Option<LocalReject>,
+}
+
+impl<'a> Received<'a> {
+    /// Views that belong to the root hash, by position; anything else makes the request malformed.
+    fn sort(incoming: &'a Incoming, root_hash: base::Hash) -> Self {
+        let mut received = Self { trees: BTreeMap::new(), recipients: BTreeMap::new(), malformed: None };
+        let mut wrong: Vec<String> = incoming.unreadable.clone();
+        for (message, recipients) in &incoming.views {
+            let at = message.tree.position.clone();
+            if message.tree.root_hash() != root_hash {
+                wrong.push(format!("view {at} has another root hash than the root hash message"));
+            } else if received.trees.insert(at.clone(), message.tree.clone()).is_some() {
+                wrong.push(format!("view {at} is there twice"));
+            } else {
+                received.recipients.insert(at, recipients);
+            }
+        }
+        received.malformed = wrong.into_iter().next().map(|why| reject(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD, why));
+        received
+    }
+
+    /// The views that count.
+    fn check_recipients(&self, snapshot: Snapshot<'_>) -> (BTreeMap<ViewPosition, LightViewTree>, Vec<String>) {
+        let views = self.trees.iter().filter_map(|(at, tree)| {
+            let informees = &tree.view_common.value().informees;
+            Some((at.clone(), ReceivedView { informees, recipients: self.recipients.get(at)? }))
+        });
+        let check = check_recipients(&views.collect(), snapshot);
+        let counts = self.trees.iter().filter(|(at, _)| !check.discarded.contains(*at));
+        (counts.map(|(at, tree)| (at.clone(), tree.clone())).collect(), check.alarms)
+    }
+}
+
+pub(crate) fn reject(code: ErrorCode, why: impl Into<String>) -> LocalReject {
+    LocalReject::new(code, why, Vec::new())
+}
+
+/// Within the transaction as seen here, no contract is used before it is created or after it is archived; what is
+/// undone by a rollback does not count after it.
+fn is_consistent(transaction: &Transaction) -> bool {
+    let all: BTreeSet<_> = transaction.created_contracts().cloned().collect();
+    let (mut created, mut archived) = (BTreeSet::<ContractId>::new(), BTreeSet::<ContractId>::new());
+    // Open rollbacks: where they end, and what was archived before them.
+    let mut rollbacks: Vec<(NodeId, BTreeSet<ContractId>)> = Vec::new();
+    for (id, node) in transaction.nodes() {
+        while let Some((end, _)) = rollbacks.last()
+            && *end <= id
+        {
+            archived = rollbacks.pop().map(|(_, before)| before).unwrap_or_default();
+        }
+        let used = match node {
+            Node::Create(create) => {
+                if !created.insert(create.contract_id.clone()) {
+                    return false;
+                }
+                continue;
+            }
+            Node::Fetch(fetch) => &fetch.contract_id,
+            Node::Exercise(exercise) => &exercise.contract_id,
+            Node::Rollback(_) => {
+                rollbacks.push((transaction.subtree_end(id), archived.clone()));
+                continue;
+            }
+            Node::QueryByKey(_) => continue,
+        };
+        if archived.contains(used) || (all.contains(used) && !created.contains(used)) {
+            return false;
+        }
+        if matches!(node, Node::Exercise(exercise) if exercise.consuming) {
+            archived.insert(used.clone());
+        }
+    }
+    true
+}
