@@ -1,0 +1,199 @@
+//! `CommandService` and `CommandSubmissionService`. A replica that is passive passes the submission on and waits here:
+//! the completion shows in the shared ledger, whoever wrote it.
+
+use crate::{
+    ApiError, LedgerApi,
+    api::COMMAND_TIMEOUT,
+    convert::{Rejected, TransactionFilter, commands, transaction, transaction_filter},
+    error::refuse,
+    route::{forwarded, is_forwarded},
+    writes::Refusal,
+};
+use canton_proto::com::daml::ledger::api::v2::{
+    Commands, SubmitAndWaitForReassignmentRequest, SubmitAndWaitForReassignmentResponse,
+    SubmitAndWaitForTransactionRequest, SubmitAndWaitForTransactionResponse, SubmitAndWaitRequest,
+    SubmitAndWaitResponse, SubmitReassignmentRequest, SubmitReassignmentResponse, SubmitRequest, SubmitResponse,
+    command_service_server::CommandService, command_submission_service_client::CommandSubmissionServiceClient,
+    command_submission_service_server::CommandSubmissionService,
+};
+use ledger::CompletionOutcome;
+use rpc::MAX_DECODING_BYTES;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+use tonic::{Request, Response, Status};
+
+/// A command that took effect.
+struct Committed {
+    update_id: String,
+    offset: i64,
+}
+
+impl LedgerApi {
+    /// Registers a submission at the active replica. Repeating the attempt is safe: the submission id says that it is
+    /// the same one.
+    async fn submit(&self, message: Commands, passed_on: bool) -> Result<(), Status> {
+        let read = commands(Some(message.clone()))?;
+        let is_repetition = AtomicBool::new(false);
+        let here = |writes: std::sync::Arc<dyn crate::Writes>| {
+            let read = read.clone();
+            let repetition = is_repetition.swap(true, Ordering::Relaxed);
+            async move {
+                match writes.submit(read).await {
+                    Err(error) if repetition && is_own_attempt(&error) => Ok(()),
+                    result => result,
+                }
+            }
+        };
+        let there = |channel| {
+            let request = forwarded(SubmitRequest { commands: Some(message.clone()) });
+            let repetition = is_repetition.swap(true, Ordering::Relaxed);
+            async move {
+                let mut client =
+                    CommandSubmissionServiceClient::new(channel).max_encoding_message_size(MAX_DECODING_BYTES);
+                match client.submit(request).await {
+                    Ok(_) => Ok(()),
+                    Err(status) if repetition && has_own_attempt(&status) => Ok(()),
+                    Err(status) => Err(status),
+                }
+            }
+        };
+        self.router.run(passed_on, true, here, there).await
+    }
+
+    async fn submit_and_wait(&self, message: Commands, timeout: Duration) -> Result<Committed, Status> {
+        let read = commands(Some(message.clone()))?;
+        // So that every attempt carries the same submission id.
+        let message = Commands { submission_id: read.submission.to_string(), ..message };
+        let begin = self.ledger.end().await.map_err(ApiError::from)?;
+        let mut more = self.ledger.listen();
+        let wait = async {
+            self.submit(message, false).await?;
+            loop {
+                let found = self.ledger.completions_of(read.command.as_str(), begin).await.map_err(ApiError::from)?;
+                let own = found.into_iter().find(|entry| {
+                    let command = &entry.content.command;
+                    command.submission.as_ref() == Some(&read.submission)
+                        && command.act_as == read.act_as
+                        && command.user == read.user
+                });
+                match own.map(|entry| (entry.offset, entry.content.outcome)) {
+                    Some((offset, CompletionOutcome::Committed(id))) => {
+                        return Ok(Committed { update_id: id.to_string(), offset });
+                    }
+                    Some((_, CompletionOutcome::Rejected { code, message })) => {
+                        return Err(refuse(&Rejected { code, message }));
+                    }
+                    None => more.changed().await,
+                }
+            }
+        };
+        match tokio::time::timeout(timeout, wait).await {
+            Ok(result) => result,
+            Err(_) => Err(ApiError::Timeout.into()),
+        }
+    }
+}
+
+/// The attempt before this one arrived after all.
+fn is_own_attempt(error: &Refusal) -> bool {
+    error.code() == base::codes::SUBMISSION_ALREADY_IN_FLIGHT
+}
+
+fn has_own_attempt(status: &Status) -> bool {
+    rpc::RpcError::from(status.clone()).id.as_deref() == Some(base::codes::SUBMISSION_ALREADY_IN_FLIGHT.id)
+}
+
+/// The client's own deadline, or ours.
+fn timeout<T>(request: &Request<T>) -> Duration {
+    let header = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
+    header.and_then(parse_timeout).unwrap_or(COMMAND_TIMEOUT).min(COMMAND_TIMEOUT)
+}
+
+/// At most eight digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[tonic::async_trait]
+impl CommandSubmissionService for LedgerApi {
+    async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
+        let passed_on = is_forwarded(&request);
+        let mut message = request.into_inner().commands.ok_or(ApiError::Missing("commands"))?;
+        if message.submission_id.is_empty() {
+            message.submission_id = identity::random::id();
+        }
+        Self::submit(self, message, passed_on).await?;
+        Ok(Response::new(SubmitResponse {}))
+    }
+
+    async fn submit_reassignment(
+        &self,
+        _: Request<SubmitReassignmentRequest>,
+    ) -> Result<Response<SubmitReassignmentResponse>, Status> {
+        Err(rpc::unimplemented("CommandSubmissionService/SubmitReassignment"))
+    }
+}
+
+#[tonic::async_trait]
+impl CommandService for LedgerApi {
+    async fn submit_and_wait(
+        &self,
+        request: Request<SubmitAndWaitRequest>,
+    ) -> Result<Response<SubmitAndWaitResponse>, Status> {
+        let timeout = timeout(&request);
+        let message = request.into_inner().commands.ok_or(ApiError::Missing("commands"))?;
+        let committed = Self::submit_and_wait(self, message, timeout).await?;
+        Ok(Response::new(SubmitAndWaitResponse { update_id: committed.update_id, completion_offset: committed.offset }))
+    }
+
+    async fn submit_and_wait_for_transaction(
+        &self,
+        request: Request<SubmitAndWaitForTransactionRequest>,
+    ) -> Result<Response<SubmitAndWaitForTransactionResponse>, Status> {
+        let timeout = timeout(&request);
+        let request = request.into_inner();
+        let message = request.commands.ok_or(ApiError::Missing("commands"))?;
+        let filter: TransactionFilter = match &request.transaction_format {
+            Some(format) => transaction_filter(Some(format))?,
+            None => Self::own_view(&message.act_as, &message.read_as)?,
+        };
+        let committed = Self::submit_and_wait(self, message, timeout).await?;
+        let entry = self.ledger.update_at(committed.offset).await.map_err(ApiError::from)?;
+        let shown = entry.and_then(|entry| transaction(&entry, &filter, self.enrich.as_ref()));
+        let shown = shown.ok_or(ApiError::NoUpdate(committed.update_id))?;
+        Ok(Response::new(SubmitAndWaitForTransactionResponse { transaction: Some(shown) }))
+    }
+
+    async fn submit_and_wait_for_reassignment(
+        &self,
+        _: Request<SubmitAndWaitForReassignmentRequest>,
+    ) -> Result<Response<SubmitAndWaitForReassignmentResponse>, Status> {
+        Err(rpc::unimplemented("CommandService/SubmitAndWaitForReassignment"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_deadline_of_a_call() {
+        assert_eq!(parse_timeout("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
+        for bad in ["", "S", "5", "123456789S", "5x", "-1S"] {
+            assert_eq!(parse_timeout(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! One file per service.
+
+mod command;
+mod completion;
+mod package;
+mod party;
+mod state;
+mod update;
+mod user;
+mod version;
