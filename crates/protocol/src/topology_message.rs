@@ -2,7 +2,7 @@
 
 use crate::message::Signed;
 use base::{SynchronizerId, Timestamp};
-use topology::{Outcome, Rejection, TopologyContent, TopologyMessage, TopologyState, WrongSigner};
+use topology::{Outcome, Rejection, StoredTransaction, TopologyContent, TopologyMessage, TopologyState, WrongSigner};
 
 /// A topology message was not applied; nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,17 +42,14 @@ pub fn apply_topology(
         signed.verify(state.snapshot(sequenced), &message.synchronizer.member())?;
         return Ok(match &message.content {
             TopologyContent::Broadcast(transactions) => state.apply(sequenced, transactions.clone()),
-            // Sent again by a manager that was interrupted.
-            TopologyContent::CatchUp(_) => Vec::new(),
+            // What a member missed while it took no part, or once more what it has: that is nothing new.
+            TopologyContent::CatchUp(transactions) => caught_up(state, transactions)?,
         });
     }
     let mut first = state.clone();
     let outcomes = match &message.content {
         TopologyContent::Broadcast(transactions) => first.apply(sequenced, transactions.clone()),
-        TopologyContent::CatchUp(transactions) => {
-            first.catch_up(transactions).map_err(TopologyRefused::CatchUp)?;
-            transactions.iter().cloned().map(Ok).collect()
-        }
+        TopologyContent::CatchUp(transactions) => caught_up(&mut first, transactions)?,
     };
     let head = first.head();
     let sequencers = head.sequencers().into_iter().map(|sequencer| sequencer.member());
@@ -64,4 +61,9 @@ pub fn apply_topology(
     }
     *state = first;
     Ok(outcomes)
+}
+
+fn caught_up(state: &mut TopologyState, sent: &[StoredTransaction]) -> Result<Vec<Outcome>, TopologyRefused> {
+    let new = state.catch_up(sent).map_err(TopologyRefused::CatchUp)?;
+    Ok(new.into_iter().map(Ok).collect())
 }

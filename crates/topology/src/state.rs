@@ -172,17 +172,21 @@ impl TopologyState {
         }
     }
 
-    /// Takes the state that the manager sends a new member. Signatures are checked, times are taken as told.
-    /// Nothing is taken if one signature does not hold or this state is not empty.
-    pub fn catch_up(&mut self, transactions: &[StoredTransaction]) -> Result<(), Rejection> {
-        let mut fresh = Self { synchronizer: self.synchronizer.clone(), ..Self::default() };
-        fresh.restore(transactions.iter().cloned());
-        for stored in transactions {
-            fresh.check_subject(stored.transaction.mapping())?;
-            fresh.check_signatures(&stored.transaction)?;
+    /// Takes the state that the manager sends a member that is new or comes back, and returns what is new of it.
+    /// Signatures are checked, times are taken as told. Nothing is taken if one signature does not hold.
+    pub fn catch_up(&mut self, transactions: &[StoredTransaction]) -> Result<Vec<StoredTransaction>, Rejection> {
+        let mut next = self.clone();
+        let is_new = |stored: &&StoredTransaction| {
+            stored.transaction.transaction().serial >= self.next_serial(&stored.transaction.key())
+        };
+        let new: Vec<_> = transactions.iter().filter(is_new).cloned().collect();
+        next.restore(new.iter().cloned());
+        for stored in &new {
+            next.check_subject(stored.transaction.mapping())?;
+            next.check_signatures(&stored.transaction)?;
         }
-        *self = fresh;
-        Ok(())
+        *self = next;
+        Ok(new)
     }
 
     /// What a new member needs to have every snapshot at `from` or later: [`TopologyState::catch_up`] takes it.

@@ -237,6 +237,12 @@ fn a_new_member_catches_up_to_the_same_snapshots() {
     // The removal came along, so that the removed transaction cannot be replayed.
     assert_eq!(newcomer.next_serial(&sent.iter().find(|s| is_removal(s)).unwrap().transaction.key()), 3);
 
+    assert_eq!(newcomer.catch_up(&sent), Ok(vec![]), "once more is nothing new");
+    let mut absent = TopologyState::of(network.synchronizer.clone());
+    absent.restore(sent[..5].iter().cloned());
+    assert_eq!(absent.catch_up(&sent).map(|new| new.len()), Ok(sent.len() - 5));
+    assert_eq!(absent.snapshot(from).transactions(), newcomer.snapshot(from).transactions());
+
     let mut tampered = sent.clone();
     let last = tampered.last_mut().unwrap();
     let forged = build::party(&uid("late", "p1"), &network.participants[0], Permission::Submission);
