@@ -45,6 +45,12 @@ impl TickPlanner {
         }
     }
 
+    /// Sequencing time as carried forward from the last event; `None` before the first.
+    #[must_use]
+    pub fn time(&self, now: Duration) -> Option<Timestamp> {
+        self.observed.map(|(observed, at)| observed.saturating_add(now.saturating_sub(at)))
+    }
+
     /// When to ask, by the monotonic clock; `None` while nothing is wanted.
     #[must_use]
     pub fn ask_at(&self) -> Option<Duration> {
@@ -57,8 +63,7 @@ impl TickPlanner {
     /// A request was sent when the monotonic clock showed `now`. Gives its max sequencing time.
     pub fn asked(&mut self, now: Duration) -> Timestamp {
         self.asked = Some(now);
-        let (observed, at) = self.observed.unwrap_or((Timestamp::MAX, now));
-        observed.saturating_add(now.saturating_sub(at)).saturating_add(MAX_DELAY)
+        self.time(now).unwrap_or(Timestamp::MAX).saturating_add(MAX_DELAY)
     }
 }
 
@@ -88,6 +93,12 @@ impl Ticker {
     pub fn want(&self, timestamp: Timestamp) {
         self.plan(|planner, _| planner.want(timestamp));
         self.changed.notify_one();
+    }
+
+    /// See [`TickPlanner::time`].
+    #[must_use]
+    pub fn time(&self) -> Option<Timestamp> {
+        self.plan(|planner, now| planner.time(now))
     }
 
     fn plan<T>(&self, f: impl FnOnce(&mut TickPlanner, Duration) -> T) -> T {

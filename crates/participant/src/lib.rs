@@ -1,0 +1,25 @@
+//! The shell around `participant-core`.
+//!
+//! `active.rs` what an active participant has, and how it takes over · `shell.rs` the loop: events and commands in, one
+//! fenced transaction, then requests and responses out · `submit.rs` a command on its way · `onboarding.rs` topology that
+//! it asks for · `writes.rs` the writes of the Ledger API · `interpreter.rs` what is needed of the engine · `store/` the
+//! tables.
+//!
+//! A passive replica has none of this but the tables: it serves reads from the ledger, and passes writes on.
+
+mod active;
+mod error;
+mod interpreter;
+mod onboarding;
+mod shell;
+mod store;
+mod submit;
+mod writes;
+
+pub use active::Active;
+pub use error::ParticipantError;
+pub use interpreter::{Dar, DarPackage, Interpretation, InterpretationError, Interpreted, Interpreter, Lookup};
+#[doc(hidden)]
+pub use store::STATEMENTS;
+pub use store::{MIGRATIONS, Registered, synchronizers};
+pub use writes::ParticipantWrites;

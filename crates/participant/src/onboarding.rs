@@ -1,0 +1,135 @@
+//! Topology changes that a participant asks for: its own onboarding, parties, packages (spec/protocol.md §6.7).
+
+use crate::{ParticipantError, active::Active, shell::Connection, store::Registered};
+use base::{MessageId, PackageId, ParticipantId, Timestamp};
+use identity::{Identity, random};
+use protocol::{
+    message::EnvelopeContent,
+    sequencing::{Envelope, Recipients, Submission},
+};
+use sequencer_client::{ClientConfig, Synchronizer};
+use std::{collections::BTreeSet, time::Duration};
+use topology::{Mapping, RegisterRequest, Registration, SignedTopologyTransaction, TopologyState, build};
+
+/// How long a change of topology may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a newcomer asks whether it has been admitted.
+const POLL: Duration = Duration::from_millis(50);
+/// How long a request for a change may wait to be sequenced.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Becomes a member of the synchronizer, unless it is one already.
+pub(crate) async fn onboard(
+    identity: &Identity,
+    me: &ParticipantId,
+    registered: &Registered,
+) -> Result<(), ParticipantError> {
+    let config = ClientConfig::new(registered.sequencers.clone());
+    if Synchronizer::is_active(&config, &me.member()).await? {
+        return Ok(());
+    }
+    let empty = TopologyState::of(registered.synchronizer.clone());
+    let mut mappings = build::participant(me, identity.root_key(), std::slice::from_ref(identity.signing_key()));
+    mappings.push(build::join(me, &registered.synchronizer));
+    let signed = mappings.into_iter().map(|m| identity.authorize(&empty, m).encode()).collect();
+    Synchronizer::onboard(&config, &me.member(), signed).await?;
+    let admitted = async {
+        while !Synchronizer::is_active(&config, &me.member()).await? {
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(PATIENCE, admitted).await {
+        Ok(result) => result,
+        Err(_) => Err(ParticipantError::Timeout("the admission by the synchronizer's manager")),
+    }
+}
+
+/// Hosts a new party of the participant's own namespace, and waits until it can act.
+pub(crate) async fn host(active: &Active, party: &base::Uid) -> Result<(), ParticipantError> {
+    let mapping = build::party(party, &active.me, topology::Permission::Submission);
+    change(active, mapping).await
+}
+
+/// Vets packages beside those that are vetted already, and waits until that is in force.
+pub(crate) async fn vet(active: &Active, packages: &BTreeSet<PackageId>) -> Result<(), ParticipantError> {
+    let connection = active.connection().ok_or(ParticipantError::NotConnected)?;
+    let state = connection.topology.borrow().clone();
+    let vetted = state.head().vetted(&active.me).cloned().unwrap_or_default();
+    if packages.is_subset(&vetted) {
+        return Ok(());
+    }
+    change(active, build::vetting(&active.me, vetted.union(packages).cloned())).await
+}
+
+/// Has a mapping of the participant's own admitted, and waits until it is in force.
+async fn change(active: &Active, mapping: Mapping) -> Result<(), ParticipantError> {
+    let connection = active.connection().ok_or(ParticipantError::NotConnected)?;
+    let result = tokio::time::timeout(PATIENCE, request(active, &connection, mapping)).await;
+    result.unwrap_or(Err(ParticipantError::Timeout("the change of topology")))
+}
+
+async fn request(active: &Active, connection: &Connection, mapping: Mapping) -> Result<(), ParticipantError> {
+    let mut answers = connection.registered.subscribe();
+    let mut topology = connection.topology.clone();
+    let signed = active.identity.authorize(&topology.borrow_and_update().clone(), mapping);
+    let request_id = random::id();
+    let submission = submission(active, connection, &signed, &request_id);
+    connection.client.send(&submission).await.map_err(|e| ParticipantError::Topology(e.to_string()))?;
+    loop {
+        let answer = answers.recv().await.map_err(|_| ParticipantError::BecamePassive)?;
+        if answer.request_id != request_id {
+            continue;
+        }
+        match answer.results.into_iter().next() {
+            Some(Registration::Accepted | Registration::Duplicate) => break,
+            Some(Registration::Rejected(why) | Registration::Failed(why)) => {
+                return Err(ParticipantError::Topology(why));
+            }
+            other => return Err(ParticipantError::Topology(format!("{other:?}"))),
+        }
+    }
+    in_force(connection, &signed).await
+}
+
+/// Waits until the transaction is part of the topology, and its effective time has been seen to pass.
+async fn in_force(connection: &Connection, signed: &SignedTopologyTransaction) -> Result<(), ParticipantError> {
+    let mut topology = connection.topology.clone();
+    let key = signed.key();
+    let gone = |_| ParticipantError::BecamePassive;
+    let state = topology
+        .wait_for(|state| state.head().transaction(&key).is_some_and(|t| t.transaction() == signed.transaction()))
+        .await
+        .map_err(gone)?
+        .clone();
+    let effective = state.last_sequenced().map_or(Timestamp::MIN, |at| at.saturating_add(state.delay()));
+    connection.ticker.want(effective);
+    let mut time = connection.time.clone();
+    time.wait_for(|time| time.is_some_and(|time| time > effective))
+        .await
+        .map_err(|_| ParticipantError::BecamePassive)?;
+    Ok(())
+}
+
+fn submission(
+    active: &Active,
+    connection: &Connection,
+    signed: &SignedTopologyTransaction,
+    request_id: &str,
+) -> Submission {
+    let request = RegisterRequest {
+        synchronizer: connection.synchronizer.clone(),
+        participant: active.me.clone(),
+        request_id: request_id.to_owned(),
+        transactions: vec![signed.clone()],
+    };
+    let content = EnvelopeContent::RegisterRequest(request).encode();
+    Submission {
+        sender: active.me.member(),
+        message_id: MessageId::new(format!("topology-{request_id}")).expect("letters, digits and a dash"),
+        batch: vec![Envelope { content, recipients: Recipients::group([connection.synchronizer.member()]) }],
+        max_sequencing_time: crate::submit::now(connection).saturating_add(WINDOW),
+        topology_timestamp: None,
+        epoch: active.epoch.number(),
+    }
+}

@@ -1,0 +1,159 @@
+//! The participant's tables, beside those of `identity` and `ledger`.
+
+use base::{Hash, MessageId, SynchronizerId, Timestamp};
+use participant_core::{InFlight, deduplication::Acceptance};
+use protocol::tree::{LeafContent as _, SubmitterMetadata};
+use store::{Db, Epoch, Migration, Migrations, Result, Row, Statement, StoreError};
+use transaction::codec::{Reader, Writer};
+
+/// Steps of this room's tables.
+pub const MIGRATIONS: Migrations = Migrations {
+    component: "participant",
+    steps: &[Migration {
+        version: 1,
+        name: "clean point, submissions in flight, acceptances, synchronizers",
+        sql: "create table participant_clean (synchronizer text not null primary key, clean bigint not null);
+              create table participant_in_flight (
+                message_id text not null primary key, epoch bigint not null, change_id bytea not null,
+                root_hash bytea not null, submitter bytea not null, sequenced bigint);
+              create table participant_acceptances (
+                change_id bytea not null primary key, ledger_offset bigint not null, published bigint not null,
+                submission_id text);
+              create table participant_synchronizers (
+                alias text not null primary key, synchronizer text not null, sequencers text not null,
+                manual_connect boolean not null, connected boolean not null)",
+    }],
+};
+
+const CLEAN: &str = "select clean from participant_clean where synchronizer = $1";
+const IN_FLIGHT: &str = "select message_id, change_id, root_hash, submitter, sequenced from participant_in_flight";
+const SEQUENCED: &str = "update participant_in_flight set sequenced = $2 where message_id = $1";
+const COMPLETE: &str = "delete from participant_in_flight where message_id = $1";
+const ACCEPTANCE: &str =
+    "select ledger_offset, published, submission_id from participant_acceptances where change_id = $1";
+const SYNCHRONIZERS: &str =
+    "select alias, synchronizer, sequencers, manual_connect, connected from participant_synchronizers order by alias";
+
+/// Every statement, for the test that prepares them on every engine.
+#[doc(hidden)]
+pub const STATEMENTS: &[&str] = &[CLEAN, IN_FLIGHT, SEQUENCED, COMPLETE, ACCEPTANCE, SYNCHRONIZERS];
+
+/// A synchronizer that the participant was told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The participant's own name for it.
+    pub alias: String,
+    /// Its id.
+    pub synchronizer: SynchronizerId,
+    /// `http://host:port` of its sequencers.
+    pub sequencers: Vec<String>,
+    /// Not connected again by itself after a takeover or restart.
+    pub manual_connect: bool,
+    /// Whether it is to be connected now.
+    pub connected: bool,
+}
+
+pub(crate) async fn clean(db: &Db, synchronizer: &SynchronizerId) -> Result<Option<Timestamp>> {
+    let row = db.query_opt(CLEAN, vec![synchronizer.to_string().into()]).await?;
+    row.map(|row| row.timestamp(0)).transpose()
+}
+
+pub(crate) fn clean_row(synchronizer: &SynchronizerId, clean: Timestamp) -> Statement {
+    let row = vec![synchronizer.to_string().into(), clean.micros().into()];
+    Statement::upsert("participant_clean", &["synchronizer"], &["synchronizer", "clean"], vec![row])
+}
+
+pub(crate) fn in_flight_row(row: &InFlight, epoch: &Epoch) -> Statement {
+    let mut submitter = Writer::versioned();
+    row.submitter.write(&mut submitter);
+    let values = vec![
+        row.message.as_str().into(),
+        epoch.number().into(),
+        row.change.as_bytes().to_vec().into(),
+        row.root_hash.as_bytes().to_vec().into(),
+        submitter.finish().into(),
+        row.sequenced.map(Timestamp::micros).into(),
+    ];
+    let columns = &["message_id", "epoch", "change_id", "root_hash", "submitter", "sequenced"];
+    Statement::insert("participant_in_flight", columns, vec![values])
+}
+
+pub(crate) async fn in_flight(db: &Db) -> Result<Vec<InFlight>> {
+    db.query(IN_FLIGHT, vec![]).await?.iter().map(in_flight_of).collect()
+}
+
+fn in_flight_of(row: &Row) -> Result<InFlight> {
+    let bytes = row.bytes(3)?;
+    let submitter = || {
+        let mut reader = Reader::new(&bytes);
+        reader.version()?;
+        let submitter = SubmitterMetadata::read(&mut reader)?;
+        reader.finish()?;
+        Ok::<_, transaction::DecodeError>(submitter)
+    };
+    Ok(InFlight {
+        message: row.text(0)?.parse().map_err(corrupt)?,
+        change: Hash::try_from(row.bytes(1)?.as_ref()).map_err(corrupt)?,
+        root_hash: Hash::try_from(row.bytes(2)?.as_ref()).map_err(corrupt)?,
+        submitter: submitter().map_err(corrupt)?,
+        sequenced: row.opt_timestamp(4)?,
+    })
+}
+
+pub(crate) fn sequenced(message: &MessageId, at: Timestamp) -> Statement {
+    Statement::new(SEQUENCED, vec![message.as_str().into(), at.micros().into()])
+}
+
+pub(crate) fn complete(message: &MessageId) -> Statement {
+    Statement::new(COMPLETE, vec![message.as_str().into()])
+}
+
+pub(crate) fn acceptance_row(change: &Hash, offset: i64, published: Timestamp, submission: Option<&str>) -> Statement {
+    let row = vec![change.as_bytes().to_vec().into(), offset.into(), published.micros().into(), submission.into()];
+    let columns = &["change_id", "ledger_offset", "published", "submission_id"];
+    Statement::upsert("participant_acceptances", &["change_id"], columns, vec![row])
+}
+
+pub(crate) async fn acceptance(db: &Db, change: &Hash) -> Result<Option<Acceptance>> {
+    let row = db.query_opt(ACCEPTANCE, vec![change.as_bytes().to_vec().into()]).await?;
+    row.map(|row| {
+        Ok(Acceptance {
+            offset: row.count(0)?,
+            published: row.timestamp(1)?,
+            submission: row.opt_text(2)?.map(str::parse).transpose().map_err(corrupt)?,
+        })
+    })
+    .transpose()
+}
+
+pub(crate) fn synchronizer_row(registered: &Registered) -> Statement {
+    let row = vec![
+        registered.alias.as_str().into(),
+        registered.synchronizer.to_string().into(),
+        registered.sequencers.join(" ").into(),
+        registered.manual_connect.into(),
+        registered.connected.into(),
+    ];
+    let columns = &["alias", "synchronizer", "sequencers", "manual_connect", "connected"];
+    Statement::upsert("participant_synchronizers", &["alias"], columns, vec![row])
+}
+
+/// All synchronizers that the participant was told of.
+pub async fn synchronizers(db: &Db) -> Result<Vec<Registered>> {
+    let rows = db.query(SYNCHRONIZERS, vec![]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Registered {
+                alias: row.text(0)?.to_owned(),
+                synchronizer: row.text(1)?.parse().map_err(corrupt)?,
+                sequencers: row.text(2)?.split_whitespace().map(str::to_owned).collect(),
+                manual_connect: row.bool(3)?,
+                connected: row.bool(4)?,
+            })
+        })
+        .collect()
+}
+
+fn corrupt(why: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("the participant's tables: {why}"))
+}

@@ -1,0 +1,155 @@
+//! A command on its way to the sequencer: interpret it, choose the mediator, build the request, register it, send it
+//! (spec/protocol.md §2.4, §2.7).
+
+use crate::{
+    ParticipantError,
+    active::Active,
+    interpreter::{Interpretation, Interpreted},
+    shell::{Connection, Input},
+    store,
+};
+use ::ledger::load_contracts;
+use base::{ContractId, Hash, MediatorId, Timestamp};
+use identity::random;
+use ledger_api::{Commands, DeduplicationPeriod as Asked, Refusal};
+use participant_core::{
+    change_id,
+    deduplication::{self, Reference},
+};
+use protocol::{
+    ConfirmationRequest, Contract,
+    tree::{
+        CommonMetadata, DeduplicationPeriod, Input as TreeInput, ParticipantMetadata, RequestUuid, Salt,
+        SubmitterMetadata,
+    },
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+use topology::{Permission, Snapshot};
+
+/// The longest deduplication period, and the one that holds where none is given.
+const MAX_DEDUPLICATION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Interprets, registers and sends. When it returns, exactly one completion will follow.
+pub(crate) async fn submit(active: &Arc<Active>, commands: Commands) -> Result<(), Refusal> {
+    let connection = active.connection().ok_or_else(|| refusal(ParticipantError::NotConnected))?;
+    let now = now(&connection);
+    check_hosting(active, &connection, &commands, now).map_err(refusal)?;
+    let interpreted = interpret(active, &commands, now).await?;
+    let request = build(active, &connection, &commands, &interpreted, now).map_err(refusal)?;
+    let change = change_id(request.tree().submitter.value());
+    let accepted = store::acceptance(&active.db, &change).await.map_err(|e| refusal(e.into()))?;
+    let reference = Reference { now, max_duration: MAX_DEDUPLICATION, pruned: None };
+    let period = request.tree().submitter.value().deduplication;
+    deduplication::check(period, accepted.as_ref(), reference).map_err(|e| refusal(e.into()))?;
+    let (reply, registered) = oneshot::channel();
+    let input = Input::Submit { request: Box::new(request), reply };
+    connection.inputs.send(input).await.map_err(|_| refusal(ParticipantError::Passive))?;
+    match registered.await {
+        Ok(result) => result.map_err(refusal),
+        Err(_) => Err(refusal(ParticipantError::BecamePassive)),
+    }
+}
+
+fn refusal(error: ParticipantError) -> Refusal {
+    Box::new(error)
+}
+
+/// Sequencing time as this participant knows it.
+pub(crate) fn now(connection: &Connection) -> Timestamp {
+    connection.ticker.time().or(*connection.time.borrow()).unwrap_or(Timestamp::EPOCH)
+}
+
+fn check_hosting(
+    active: &Active,
+    connection: &Connection,
+    commands: &Commands,
+    now: Timestamp,
+) -> Result<(), ParticipantError> {
+    let topology = connection.topology.borrow().clone();
+    let snapshot = topology.snapshot(now);
+    for party in &commands.act_as {
+        let is_admin_party = *party == active.me.0.party();
+        if !is_admin_party && snapshot.permission(party, &active.me) != Some(Permission::Submission) {
+            return Err(ParticipantError::NotHosted(party.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Runs the engine on a thread of its own. Contracts are looked up in the shared ledger, active ones only.
+async fn interpret(active: &Arc<Active>, commands: &Commands, now: Timestamp) -> Result<Interpreted, Refusal> {
+    let input = Interpretation {
+        act_as: commands.act_as.clone(),
+        commands: commands.commands.clone(),
+        ledger_time: now,
+        preparation_time: now,
+        seed: Hash(random::bytes()),
+        participant: active.me.clone(),
+    };
+    let (interpreter, db, runtime) = (active.interpreter.clone(), active.db.clone(), active.tasks.runtime().clone());
+    let run = move || {
+        let lookup = |id: &ContractId| -> Option<Contract> {
+            let found = runtime.block_on(load_contracts(&db, std::slice::from_ref(id)));
+            found.ok()?.remove(id).filter(|(_, is_active)| *is_active).map(|(contract, _)| contract)
+        };
+        interpreter.interpret(&input, &lookup)
+    };
+    match active.tasks.spawn_blocking("interpret", run).await {
+        Ok(result) => result.map_err(|e| Box::new(e) as Refusal),
+        Err(_) => Err(refusal(ParticipantError::Passive)),
+    }
+}
+
+fn build(
+    active: &Active,
+    connection: &Connection,
+    commands: &Commands,
+    interpreted: &Interpreted,
+    now: Timestamp,
+) -> Result<ConfirmationRequest, ParticipantError> {
+    let topology = connection.topology.borrow().clone();
+    let snapshot = topology.snapshot(now);
+    let tolerance = snapshot.parameters().map_or(Duration::from_secs(60), |p| p.ledger_time_record_time_tolerance);
+    let deduplication = match commands.deduplication {
+        Some(Asked::Duration(duration)) => DeduplicationPeriod::Duration(duration),
+        Some(Asked::Offset(offset)) => DeduplicationPeriod::Offset(u64::try_from(offset).unwrap_or(0)),
+        None => DeduplicationPeriod::Duration(MAX_DEDUPLICATION),
+    };
+    // The tree puts its own salts.
+    let salt = Salt(Hash([0; 32]));
+    let contracts: &BTreeMap<ContractId, Contract> = &interpreted.contracts;
+    Ok(ConfirmationRequest::build(TreeInput {
+        snapshot,
+        transaction: &interpreted.transaction,
+        transaction_seed: interpreted.seed,
+        salt_seed: Hash(random::bytes()),
+        contracts,
+        submitter: SubmitterMetadata {
+            salt,
+            act_as: commands.act_as.clone(),
+            user: commands.user.clone(),
+            command: commands.command.clone(),
+            submission: Some(commands.submission.clone()),
+            participant: active.me.clone(),
+            deduplication,
+            max_sequencing_time: now.saturating_add(tolerance),
+        },
+        common: CommonMetadata {
+            salt,
+            synchronizer: connection.synchronizer.clone(),
+            mediator: mediator(&topology.snapshot(now))?,
+            uuid: RequestUuid(random::bytes()),
+        },
+        participant: ParticipantMetadata {
+            salt,
+            ledger_time: now,
+            preparation_time: now,
+            workflow: commands.workflow.clone(),
+        },
+    })?)
+}
+
+fn mediator(snapshot: &Snapshot<'_>) -> Result<MediatorId, ParticipantError> {
+    snapshot.mediators().into_iter().next().ok_or(ParticipantError::NoMediator)
+}

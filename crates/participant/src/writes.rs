@@ -1,0 +1,136 @@
+//! The writes of the Ledger API.
+
+use crate::{
+    ParticipantError,
+    active::Active,
+    interpreter::{InterpretationError, Interpreter},
+    onboarding,
+    store::{self},
+    submit,
+};
+use ::ledger::{User, delete_user, package_row, user_rows};
+use ::store::{Db, StoreError};
+use base::{ParticipantId, PartyId, Uid, UserId};
+use bytes::Bytes;
+use identity::random;
+use ledger_api::{Commands, ConnectedSynchronizer, PartyHint, Refusal, Writes};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// One replica's end of the Ledger API: writes where it is active, knows who is where it is not.
+pub struct ParticipantWrites {
+    db: Db,
+    interpreter: Arc<dyn Interpreter>,
+    /// Who is active.
+    active: watch::Receiver<ledger_api::Active>,
+    /// What this replica does while it is active.
+    here: watch::Receiver<Option<Arc<Active>>>,
+    /// Known from the first time on that anybody asked.
+    participant: watch::Sender<Option<ParticipantId>>,
+}
+
+impl ParticipantWrites {
+    /// `active` says who is, `here` holds the active part while it is this replica.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        interpreter: Arc<dyn Interpreter>,
+        active: watch::Receiver<ledger_api::Active>,
+        here: watch::Receiver<Option<Arc<Active>>>,
+        participant: watch::Sender<Option<ParticipantId>>,
+    ) -> Self {
+        Self { db, interpreter, active, here, participant }
+    }
+
+    fn here(&self) -> Result<Arc<Active>, Refusal> {
+        self.here.borrow().clone().ok_or_else(|| refusal(ParticipantError::Passive))
+    }
+}
+
+fn refusal(error: impl Into<ParticipantError>) -> Refusal {
+    Box::new(error.into())
+}
+
+async fn read_dar(
+    active: &Arc<dyn Interpreter>,
+    dar: Bytes,
+    tasks: Option<&tasks::Tasks>,
+) -> Result<crate::Dar, Refusal> {
+    let interpreter = active.clone();
+    let read = move || interpreter.read_dar(&dar);
+    let result: Result<crate::Dar, InterpretationError> = match tasks {
+        Some(tasks) => tasks.spawn_blocking("read dar", read).await.map_err(|_| refusal(ParticipantError::Passive))?,
+        None => read(),
+    };
+    result.map_err(|e| Box::new(e) as Refusal)
+}
+
+#[tonic::async_trait]
+impl Writes for ParticipantWrites {
+    fn active(&self) -> watch::Receiver<ledger_api::Active> {
+        self.active.clone()
+    }
+
+    fn participant(&self) -> Option<ParticipantId> {
+        self.participant.borrow().clone()
+    }
+
+    async fn synchronizers(&self) -> Result<Vec<ConnectedSynchronizer>, Refusal> {
+        let registered = store::synchronizers(&self.db).await.map_err(refusal)?;
+        let connected = registered.into_iter().filter(|r| r.connected);
+        Ok(connected.map(|r| ConnectedSynchronizer { alias: r.alias, id: r.synchronizer }).collect())
+    }
+
+    async fn submit(&self, commands: Commands) -> Result<(), Refusal> {
+        submit::submit(&self.here()?, commands).await
+    }
+
+    async fn allocate_party(&self, hint: PartyHint) -> Result<PartyId, Refusal> {
+        let active = self.here()?;
+        let name = hint.unwrap_or_else(|| format!("party-{}", random::id()));
+        let party = Uid::new(&name, active.me.0.namespace().clone()).map_err(refusal)?;
+        let known = active.ledger.parties().await.map_err(refusal)?;
+        if known.iter().any(|p| p.party == party.party()) {
+            return Err(refusal(ParticipantError::PartyExists(party.to_string())));
+        }
+        onboarding::host(&active, &party).await.map_err(refusal)?;
+        Ok(party.party())
+    }
+
+    async fn upload_dar(&self, dar: Bytes, validate_only: bool) -> Result<(), Refusal> {
+        if validate_only {
+            return read_dar(&self.interpreter, dar, None).await.map(|_| ());
+        }
+        let active = self.here()?;
+        let dar = read_dar(&self.interpreter, dar, Some(&active.tasks)).await?;
+        let now = active.db.now().await.map_err(refusal)?;
+        let rows = dar.packages.iter().map(|package| {
+            let (name, version) = package.name.clone().unzip();
+            package_row(&package.id, name.as_ref(), version.as_ref(), now, package.payload.clone())
+        });
+        active.db.commit(&active.epoch, rows.collect()).await.map_err(refusal)?;
+        for package in &dar.packages {
+            self.interpreter.add_package(&package.id, &package.payload).map_err(|e| Box::new(e) as Refusal)?;
+        }
+        let ids = dar.packages.into_iter().map(|p| p.id).collect();
+        onboarding::vet(&active, &ids).await.map_err(refusal)
+    }
+
+    async fn put_user(&self, user: User, is_new: bool) -> Result<(), Refusal> {
+        let active = self.here()?;
+        match active.db.commit(&active.epoch, user_rows(&user, is_new)).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict { .. }) => Err(refusal(ParticipantError::UserExists)),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    async fn delete_user(&self, user: UserId) -> Result<(), Refusal> {
+        let active = self.here()?;
+        match active.db.commit(&active.epoch, delete_user(&user)).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict { .. }) => Err(refusal(ParticipantError::NoUser)),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+}
