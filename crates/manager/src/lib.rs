@@ -1,0 +1,15 @@
+//! The shell around `manager-core`: founds the synchronizer, admits members, and brings topology to all of them through
+//! the sequencer.
+//!
+//! [`found`] makes the first topology; [`initialize`] stores what the sequencer took; [`run`] is what the active replica
+//! does from then on.
+
+mod active;
+mod founding;
+mod store;
+
+pub use active::{Context, ManagerError, Request, Setup, initialize, run, setup};
+pub use founding::{Founded, found};
+pub use store::MIGRATIONS;
+#[doc(hidden)]
+pub use store::STATEMENTS;
