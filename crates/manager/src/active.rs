@@ -141,6 +141,7 @@ pub async fn run(context: Context, mut requests: mpsc::Receiver<Request>, tasks:
     unsent.iter().for_each(|answer| shell.answer(answer));
     let due = shell.manager.resume();
     shell.carry_out(due).await?;
+    shell.ticker.known_time().await;
     shell.pump();
     loop {
         tokio::select! {
@@ -230,9 +231,10 @@ impl Shell {
         Ok(())
     }
 
+    /// Before the time is known nothing can be sent; the first event makes it known.
     fn pump(&mut self) {
-        let now = self.ticker.time().or_else(|| self.manager.topology().last_sequenced());
-        for effect in self.manager.pump(now.unwrap_or(Timestamp::EPOCH)) {
+        let Some(now) = self.ticker.time() else { return };
+        for effect in self.manager.pump(now) {
             self.start(effect);
         }
     }

@@ -74,7 +74,8 @@ async fn request(active: &Active, connection: &Connection, mapping: Mapping) -> 
     let mut topology = connection.topology.clone();
     let signed = active.identity.authorize(&topology.borrow_and_update().clone(), mapping);
     let request_id = random::id();
-    let submission = submission(active, connection, &signed, &request_id);
+    let now = connection.ticker.known_time().await;
+    let submission = submission(active, connection, &signed, &request_id, now);
     connection.client.send(&submission).await.map_err(|e| ParticipantError::Topology(e.to_string()))?;
     loop {
         let answer = answers.recv().await.map_err(|_| ParticipantError::BecamePassive)?;
@@ -116,6 +117,7 @@ fn submission(
     connection: &Connection,
     signed: &SignedTopologyTransaction,
     request_id: &str,
+    now: Timestamp,
 ) -> Submission {
     let request = RegisterRequest {
         synchronizer: connection.synchronizer.clone(),
@@ -128,7 +130,7 @@ fn submission(
         sender: active.me.member(),
         message_id: MessageId::new(format!("topology-{request_id}")).expect("letters, digits and a dash"),
         batch: vec![Envelope { content, recipients: Recipients::group([connection.synchronizer.member()]) }],
-        max_sequencing_time: crate::submit::now(connection).saturating_add(WINDOW),
+        max_sequencing_time: now.saturating_add(WINDOW),
         topology_timestamp: None,
         epoch: active.epoch.number(),
     }

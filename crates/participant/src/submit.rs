@@ -33,7 +33,7 @@ const MAX_DEDUPLICATION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Interprets, registers and sends. When it returns, exactly one completion will follow.
 pub(crate) async fn submit(active: &Arc<Active>, commands: Commands) -> Result<(), Refusal> {
     let connection = active.connection().ok_or_else(|| refusal(ParticipantError::NotConnected))?;
-    let now = now(&connection);
+    let now = connection.ticker.known_time().await;
     check_hosting(active, &connection, &commands, now).map_err(refusal)?;
     let interpreted = interpret(active, &commands, now).await?;
     let request = build(active, &connection, &commands, &interpreted, now).map_err(refusal)?;
@@ -53,11 +53,6 @@ pub(crate) async fn submit(active: &Arc<Active>, commands: Commands) -> Result<(
 
 fn refusal(error: ParticipantError) -> Refusal {
     Box::new(error)
-}
-
-/// Sequencing time as this participant knows it.
-pub(crate) fn now(connection: &Connection) -> Timestamp {
-    connection.ticker.time().or(*connection.time.borrow()).unwrap_or(Timestamp::EPOCH)
 }
 
 fn check_hosting(

@@ -55,6 +55,8 @@ impl ClientConfig {
 pub struct Synchronizer {
     /// Which one.
     pub id: SynchronizerId,
+    /// Its time as the sequencer knows it; proves nothing.
+    pub time: Timestamp,
 }
 
 /// Who speaks, with the key to prove it.
@@ -131,7 +133,7 @@ impl Synchronizer {
             return Err(ClientError::Answer(text));
         }
         let id = answer.synchronizer_id.parse().map_err(|e: base::InvalidId| ClientError::Answer(e.to_string()))?;
-        Ok(Self { id })
+        Ok(Self { id, time: Timestamp::saturating_from_micros(answer.time) })
     }
 
     /// Whether the member is registered and may authenticate.
@@ -242,6 +244,10 @@ impl Client {
         tasks: &Tasks,
     ) -> mpsc::Receiver<Result<Received, SubscriptionError>> {
         subscription::start(self.clone(), from, keys, tasks)
+    }
+
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.inner.config
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {

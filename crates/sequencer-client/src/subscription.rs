@@ -5,42 +5,45 @@ use base::{Coded, ErrorCode, Timestamp, codes};
 use bytes::Bytes;
 use crypto::PublicKey;
 use protocol::sequencing::{DecodeError, SequencedEvent, SignedContent};
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tasks::Tasks;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use topology::TopologyState;
 
 /// Events that wait for the member.
 const INBOX: usize = 100;
+/// How long a signer may stay unknown.
+const KEY_PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The sequencer's keys, as the member's topology has them now. None before the member has seen any topology: then
 /// its first event cannot be verified, and is taken on the strength of the connection.
 pub trait Keys: Send + Sync {
-    /// All keys that the sequencer may sign with.
-    fn sequencer_keys(&self) -> Vec<PublicKey>;
+    /// All keys that the sequencer may sign with, now and as they change.
+    fn sequencer_keys(&self) -> watch::Receiver<Vec<PublicKey>>;
 }
 
 /// Keys that follow a member's topology. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct TopologyKeys(Arc<RwLock<Vec<PublicKey>>>);
+pub struct TopologyKeys(watch::Sender<Vec<PublicKey>>);
 
 impl TopologyKeys {
     /// Takes the keys of all sequencers from the topology as it is now, future changes included.
     pub fn follow(&self, topology: &TopologyState) {
         let head = topology.head();
-        let keys = head.sequencers().iter().flat_map(|s| head.keys(&s.member())).cloned().collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        let keys: Vec<PublicKey> = head.sequencers().iter().flat_map(|s| head.keys(&s.member())).cloned().collect();
+        self.0.send_if_modified(|known| {
+            let is_new = *known != keys;
+            *known = keys;
+            is_new
+        });
     }
 }
 
 impl Keys for TopologyKeys {
-    fn sequencer_keys(&self) -> Vec<PublicKey> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn sequencer_keys(&self) -> watch::Receiver<Vec<PublicKey>> {
+        self.0.subscribe()
     }
 }
 
@@ -170,7 +173,7 @@ impl Stream {
                 () = self.out.closed() => return Err(Broken::Gone),
             };
             let message = message.map_err(|s| self.for_good(ClientError::Rpc(s.into())))?.ok_or(Broken::Ended)?;
-            let event = self.verified(message.signed_event)?;
+            let event = self.verified(message.signed_event).await?;
             if is_overlap {
                 is_overlap = false;
                 if Some(event.timestamp) != self.last {
@@ -187,15 +190,19 @@ impl Stream {
         }
     }
 
-    fn verified(&self, bytes: Bytes) -> Result<SequencedEvent, Broken> {
+    async fn verified(&self, bytes: Bytes) -> Result<SequencedEvent, Broken> {
         let signed = SignedContent::from_bytes(bytes)?;
-        let keys = self.keys.sequencer_keys();
-        let event: SequencedEvent = if keys.is_empty() && self.last.is_none() {
+        let mut keys = self.keys.sequencer_keys();
+        let event: SequencedEvent = if keys.borrow().is_empty() && self.last.is_none() {
             protocol::sequencing::Signable::decode(signed.content)?
         } else {
+            // The key may be brought by an event that the member has received but not processed yet.
             let by = &signed.signature.signed_by;
-            let key = keys.iter().find(|key| key.fingerprint() == by).ok_or_else(|| Broken::Signer(by.clone()))?;
-            signed.verify(key)?
+            let has_key = |keys: &Vec<PublicKey>| keys.iter().any(|key| key.fingerprint() == by);
+            let known = tokio::time::timeout(KEY_PATIENCE, keys.wait_for(has_key)).await;
+            let unknown = || Broken::Signer(by.clone());
+            let known = known.map_err(|_| unknown())?.map_err(|_| Broken::Gone)?.clone();
+            signed.verify(known.iter().find(|key| key.fingerprint() == by).ok_or_else(unknown)?)?
         };
         if event.synchronizer != *self.client.synchronizer() {
             return Err(Broken::OtherSynchronizer);

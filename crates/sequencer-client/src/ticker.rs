@@ -1,7 +1,7 @@
 //! Asking for the time. Deadlines are judged by sequencing time, which a member only learns from events; when none come,
 //! it sends an empty submission to itself, whose receipt is the proof of time (spec/protocol.md §1.7).
 
-use crate::client::Client;
+use crate::client::{Client, Synchronizer};
 use base::{MessageId, Timestamp};
 use protocol::sequencing::Submission;
 use std::{
@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 use tasks::Tasks;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 /// How long after a wanted time an event may still be on its way here.
 const OBSERVATION_LATENCY: Duration = Duration::from_millis(50);
@@ -23,40 +26,51 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Default)]
 pub struct TickPlanner {
     wanted: BTreeSet<Timestamp>,
-    observed: Option<(Timestamp, Duration)>,
+    /// The last event.
+    observed: Option<Timestamp>,
+    /// Sequencing time at a reading of the monotonic clock, for estimates.
+    clock: Option<(Timestamp, Duration)>,
     asked: Option<Duration>,
 }
 
 impl TickPlanner {
     /// An event with this sequencing time was received when the monotonic clock showed `now`.
     pub fn observe(&mut self, timestamp: Timestamp, now: Duration) {
-        if self.observed.is_none_or(|(last, _)| timestamp > last) {
-            self.observed = Some((timestamp, now));
+        if self.observed.is_none_or(|last| timestamp > last) {
+            self.observed = Some(timestamp);
             self.asked = None;
+            self.clock = Some((timestamp, now));
         }
         // Only an event after it proves that a time has passed.
         self.wanted = self.wanted.split_off(&timestamp);
     }
 
+    /// Somebody said that it was `timestamp` when the monotonic clock showed `now`. Only for estimates.
+    pub fn hint(&mut self, timestamp: Timestamp, now: Duration) {
+        if self.time(now).is_none_or(|estimate| timestamp > estimate) {
+            self.clock = Some((timestamp, now));
+        }
+    }
+
     /// Somebody wants to see an event after `timestamp`.
     pub fn want(&mut self, timestamp: Timestamp) {
-        if self.observed.is_none_or(|(last, _)| timestamp >= last) {
+        if self.observed.is_none_or(|last| timestamp >= last) {
             self.wanted.insert(timestamp);
         }
     }
 
-    /// Sequencing time as carried forward from the last event; `None` before the first.
+    /// Sequencing time as carried forward from what was last heard; `None` before anything was.
     #[must_use]
     pub fn time(&self, now: Duration) -> Option<Timestamp> {
-        self.observed.map(|(observed, at)| observed.saturating_add(now.saturating_sub(at)))
+        self.clock.map(|(observed, at)| observed.saturating_add(now.saturating_sub(at)))
     }
 
-    /// When to ask, by the monotonic clock; `None` while nothing is wanted.
+    /// When to ask, by the monotonic clock; `None` while nothing is wanted or the time is not known at all.
     #[must_use]
     pub fn ask_at(&self) -> Option<Duration> {
         let wanted = self.wanted.first()?;
-        let (observed, at) = self.observed.unwrap_or((*wanted, Duration::ZERO));
-        let due = at + wanted.since(observed) + OBSERVATION_LATENCY;
+        let (heard, at) = self.clock?;
+        let due = at + wanted.since(heard) + OBSERVATION_LATENCY;
         Some(self.asked.map_or(due, |asked| due.max(asked + RETRY)))
     }
 
@@ -72,6 +86,7 @@ impl TickPlanner {
 pub struct Ticker {
     planner: Arc<Mutex<TickPlanner>>,
     changed: Arc<Notify>,
+    is_known: watch::Sender<bool>,
     started: Instant,
 }
 
@@ -79,7 +94,12 @@ impl Ticker {
     /// Starts the task. `epoch` travels with its submissions.
     #[must_use]
     pub fn start(client: Client, epoch: i64, tasks: &Tasks) -> Self {
-        let ticker = Self { planner: Arc::default(), changed: Arc::default(), started: Instant::now() };
+        let ticker = Self {
+            planner: Arc::default(),
+            changed: Arc::default(),
+            is_known: watch::Sender::new(false),
+            started: Instant::now(),
+        };
         tasks.spawn_cancellable("ticker", ticker.clone().run(client, epoch)).detach();
         ticker
     }
@@ -87,6 +107,7 @@ impl Ticker {
     /// Call it with every event's timestamp.
     pub fn observe(&self, timestamp: Timestamp) {
         self.plan(|planner, now| planner.observe(timestamp, now));
+        self.is_known.send_if_modified(|known| !std::mem::replace(known, true));
     }
 
     /// Makes sure that an event after `timestamp` comes once that time has passed.
@@ -101,12 +122,40 @@ impl Ticker {
         self.plan(|planner, now| planner.time(now))
     }
 
+    /// The same, but waits until the time is known.
+    pub async fn known_time(&self) -> Timestamp {
+        loop {
+            // The sender lives as long as this ticker.
+            let _ = self.is_known.subscribe().wait_for(|known| *known).await;
+            if let Some(time) = self.time() {
+                return time;
+            }
+        }
+    }
+
+    /// Asks the sequencers until one tells the time, unless an event does so first.
+    async fn learn_time(&self, client: &Client) {
+        while !*self.is_known.borrow() {
+            match Synchronizer::at(client.config()).await {
+                Ok(synchronizer) => {
+                    self.plan(|planner, now| planner.hint(synchronizer.time, now));
+                    self.is_known.send_replace(true);
+                }
+                Err(error) => {
+                    tracing::debug!("no sequencer tells the time: {error}");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
     fn plan<T>(&self, f: impl FnOnce(&mut TickPlanner, Duration) -> T) -> T {
         let now = self.started.elapsed();
         f(&mut self.planner.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
 
     async fn run(self, client: Client, epoch: i64) {
+        self.learn_time(&client).await;
         loop {
             let ask_at = self.plan(|planner, _| planner.ask_at());
             match ask_at {
@@ -165,5 +214,12 @@ mod tests {
         assert_eq!(planner.ask_at(), None);
         planner.want(at(5));
         assert_eq!(planner.ask_at(), None);
+        // A hint tells the time, but proves nothing.
+        let mut planner = TickPlanner::default();
+        planner.want(at(500));
+        assert_eq!((planner.ask_at(), planner.time(Duration::ZERO)), (None, None));
+        planner.hint(at(900), Duration::from_secs(1));
+        assert_eq!(planner.time(Duration::from_secs(2)), Some(at(1_000_900)));
+        assert_eq!(planner.ask_at(), Some(Duration::from_secs(1) + OBSERVATION_LATENCY));
     }
 }

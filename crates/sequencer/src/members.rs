@@ -3,7 +3,7 @@
 
 use crate::store;
 use ::store::{Db, Result, StoreError};
-use base::{MemberId, Timestamp};
+use base::MemberId;
 use sequencer_core::{MemberNumber, Members};
 use std::{
     collections::BTreeMap,
@@ -83,7 +83,7 @@ impl Registry {
 
     /// Whether the member may authenticate: it is known, and active where that matters.
     pub(crate) fn may_authenticate(&self, member: &MemberId) -> bool {
-        self.topology(|t| t.snapshot(Timestamp::MAX).is_known(member)) && self.members().number(member).is_some()
+        self.topology(|t| t.head().is_active(member)) && self.members().number(member).is_some()
     }
 
     fn read<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {

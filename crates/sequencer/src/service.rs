@@ -129,6 +129,7 @@ impl ConnectService for PublicApi {
             synchronizer_id: shared.synchronizer.to_string(),
             sequencer_id: shared.sequencer.to_string(),
             protocol_version: PROTOCOL_VERSION,
+            time: shared.now().micros(),
         }))
     }
 

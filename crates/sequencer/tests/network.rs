@@ -13,7 +13,7 @@ use sequencer_client::{Client, ClientConfig, Keys, Member, Received, SendError, 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::{Db, HaProfile, PostgresConfig, StorageConfig};
 use tasks::{Supervisor, Tasks};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use topology::{Parameters, SignedTopologyTransaction, TopologyState, build};
 
 /// Only a run that hangs reaches it.
@@ -34,11 +34,11 @@ struct Running {
     _supervisor: Supervisor,
 }
 
-struct SequencerKeys(Vec<PublicKey>);
+struct SequencerKeys(watch::Sender<Vec<PublicKey>>);
 
 impl Keys for SequencerKeys {
-    fn sequencer_keys(&self) -> Vec<PublicKey> {
-        self.0.clone()
+    fn sequencer_keys(&self) -> watch::Receiver<Vec<PublicKey>> {
+        self.0.subscribe()
     }
 }
 
@@ -152,7 +152,7 @@ impl Running {
     }
 
     fn keys(&self) -> Arc<dyn Keys> {
-        Arc::new(SequencerKeys(vec![self.sequencer.signing_key().clone()]))
+        Arc::new(SequencerKeys(watch::Sender::new(vec![self.sequencer.signing_key().clone()])))
     }
 }
 
