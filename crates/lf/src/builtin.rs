@@ -1,0 +1,118 @@
+//! The functions of the language itself.
+
+/// Declares the functions with their number on the wire, name in LF text, and how many arguments they take (types
+/// are no arguments).
+macro_rules! builtins {
+    ($($name:ident $number:literal $text:literal $arity:literal;)*) => {
+        /// A function of the language itself.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[expect(missing_docs, reason = "each is what its name says in the language")]
+        pub enum Builtin {
+            $($name),*
+        }
+
+        impl Builtin {
+            /// All functions of LF 2.1 and 2.2.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The number in archives.
+            #[must_use]
+            pub fn number(self) -> u32 {
+                match self { $(Self::$name => $number),* }
+            }
+
+            /// The name in LF text.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// How many arguments it takes, types not counted.
+            #[must_use]
+            pub fn arity(self) -> usize {
+                match self { $(Self::$name => $arity),* }
+            }
+
+            /// The function with this number.
+            #[must_use]
+            pub fn from_number(number: u32) -> Option<Self> {
+                match number { $($number => Some(Self::$name),)* _ => None }
+            }
+
+            /// The function with this name.
+            #[must_use]
+            pub fn from_text(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+builtins! {
+    Trace 0 "TRACE" 2;
+    Error 1 "ERROR" 1;
+    Equal 2 "EQUAL" 2;
+    LessEq 3 "LESS_EQ" 2;
+    Less 4 "LESS" 2;
+    GreaterEq 5 "GREATER_EQ" 2;
+    Greater 6 "GREATER" 2;
+    AddInt64 7 "ADD_INT64" 2;
+    SubInt64 8 "SUB_INT64" 2;
+    MulInt64 9 "MUL_INT64" 2;
+    DivInt64 10 "DIV_INT64" 2;
+    ModInt64 11 "MOD_INT64" 2;
+    ExpInt64 12 "EXP_INT64" 2;
+    AddNumeric 13 "ADD_NUMERIC" 2;
+    SubNumeric 14 "SUB_NUMERIC" 2;
+    MulNumeric 15 "MUL_NUMERIC" 3;
+    DivNumeric 16 "DIV_NUMERIC" 3;
+    RoundNumeric 17 "ROUND_NUMERIC" 2;
+    CastNumeric 18 "CAST_NUMERIC" 2;
+    ShiftNumeric 19 "SHIFT_NUMERIC" 2;
+    Int64ToNumeric 20 "INT64_TO_NUMERIC" 2;
+    NumericToInt64 21 "NUMERIC_TO_INT64" 1;
+    Int64ToText 22 "INT64_TO_TEXT" 1;
+    NumericToText 23 "NUMERIC_TO_TEXT" 1;
+    TimestampToText 25 "TIMESTAMP_TO_TEXT" 1;
+    DateToText 26 "DATE_TO_TEXT" 1;
+    PartyToText 27 "PARTY_TO_TEXT" 1;
+    TextToParty 28 "TEXT_TO_PARTY" 1;
+    TextToInt64 29 "TEXT_TO_INT64" 1;
+    TextToNumeric 30 "TEXT_TO_NUMERIC" 2;
+    ContractIdToText 31 "CONTRACT_ID_TO_TEXT" 1;
+    Sha256Text 32 "SHA256_TEXT" 1;
+    ExplodeText 33 "EXPLODE_TEXT" 1;
+    AppendText 34 "APPEND_TEXT" 2;
+    ImplodeText 35 "IMPLODE_TEXT" 1;
+    CodePointsToText 36 "CODE_POINTS_TO_TEXT" 1;
+    TextToCodePoints 37 "TEXT_TO_CODE_POINTS" 1;
+    DateToUnixDays 38 "DATE_TO_UNIX_DAYS" 1;
+    UnixDaysToDate 39 "UNIX_DAYS_TO_DATE" 1;
+    TimestampToUnixMicroseconds 40 "TIMESTAMP_TO_UNIX_MICROSECONDS" 1;
+    UnixMicrosecondsToTimestamp 41 "UNIX_MICROSECONDS_TO_TIMESTAMP" 1;
+    CoerceContractId 42 "COERCE_CONTRACT_ID" 1;
+    Foldl 43 "FOLDL" 3;
+    Foldr 44 "FOLDR" 3;
+    EqualList 45 "EQUAL_LIST" 3;
+    GenMapEmpty 52 "GENMAP_EMPTY" 0;
+    GenMapInsert 53 "GENMAP_INSERT" 3;
+    GenMapLookup 54 "GENMAP_LOOKUP" 2;
+    GenMapDelete 55 "GENMAP_DELETE" 2;
+    GenMapKeys 56 "GENMAP_KEYS" 1;
+    GenMapValues 57 "GENMAP_VALUES" 1;
+    GenMapSize 58 "GENMAP_SIZE" 1;
+    AnyExceptionMessage 59 "ANY_EXCEPTION_MESSAGE" 1;
+    TextMapEmpty 60 "TEXTMAP_EMPTY" 0;
+    TextMapInsert 61 "TEXTMAP_INSERT" 3;
+    TextMapLookup 62 "TEXTMAP_LOOKUP" 2;
+    TextMapDelete 63 "TEXTMAP_DELETE" 2;
+    TextMapToList 64 "TEXTMAP_TO_LIST" 1;
+    TextMapSize 65 "TEXTMAP_SIZE" 1;
+    FailWithStatus 66 "FAIL_WITH_STATUS" 4;
+    Keccak256Text 67 "KECCAK256_TEXT" 1;
+    Secp256k1Bool 68 "SECP256K1_BOOL" 3;
+    HexToText 69 "HEX_TO_TEXT" 1;
+    TextToHex 70 "TEXT_TO_HEX" 1;
+    Sha256Hex 71 "SHA256_HEX" 1;
+    Secp256k1WithEcdsaBool 72 "SECP256K1_WITH_ECDSA_BOOL" 3;
+}

@@ -1,0 +1,130 @@
+//! DAR files: zip archives of packages with a manifest.
+
+use crate::{LfError, Package};
+use base::{
+    PackageId,
+    limits::{MAX_DAR_ENTRIES, MAX_DAR_INFLATED_BYTES, MAX_DAR_RATIO},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{Cursor, Read as _},
+    sync::Arc,
+};
+use zip::ZipArchive;
+
+/// The entry that names the others.
+pub(crate) const MANIFEST: &str = "META-INF/MANIFEST.MF";
+
+/// A DAR.
+#[derive(Clone, Debug)]
+pub struct Dar {
+    /// The package that the DAR is made for.
+    pub main: PackageId,
+    /// The main package, then those that it needs, each once, in the order of the manifest.
+    pub packages: Vec<DarPackage>,
+    /// The SDK that built it, for display.
+    pub sdk_version: Option<String>,
+}
+
+/// A package of a DAR.
+#[derive(Clone)]
+pub struct DarPackage {
+    /// The bytes whose hash is the package id; what [`crate::read_package`] reads.
+    pub payload: Arc<[u8]>,
+    /// What they say.
+    pub package: Arc<Package>,
+}
+
+/// Reads a DAR: sizes are bounded before anything is inflated, hashes are verified, all packages are of a supported
+/// version, and none refers to a package that is not there.
+pub fn read_dar(bytes: &[u8]) -> Result<Dar, LfError> {
+    let mut entries = Entries::open(bytes)?;
+    let manifest = entries.text(MANIFEST)?;
+    let manifest = parse_manifest(&manifest);
+    let attribute =
+        |key: &str| manifest.get(key).map(String::as_str).ok_or_else(|| LfError::Manifest(format!("it has no {key}")));
+    if attribute("Format")? != "daml-lf" {
+        return Err(LfError::Manifest("its Format is not daml-lf".into()));
+    }
+    let main_name = attribute("Main-Dalf")?;
+    let others = attribute("Dalfs")?.split(',').map(str::trim).filter(|name| *name != main_name);
+    let mut packages: Vec<DarPackage> = Vec::new();
+    let mut ids = BTreeSet::new();
+    for name in std::iter::once(main_name).chain(others) {
+        let entry = entries.bytes(name)?;
+        let payload = crate::archive::payload(&entry)?;
+        let package = crate::read_package(payload)?;
+        if ids.insert(package.id().clone()) {
+            packages.push(DarPackage { payload: payload.into(), package: Arc::new(package) });
+        }
+    }
+    for DarPackage { package, .. } in &packages {
+        if let Some(missing) = package.dependencies().difference(&ids).next() {
+            return Err(LfError::MissingPackage { package: package.id().to_string(), missing: missing.to_string() });
+        }
+    }
+    let main = packages[0].package.id().clone();
+    Ok(Dar { main, packages, sdk_version: manifest.get("Sdk-Version").cloned() })
+}
+
+impl Dar {
+    /// The package that the DAR is made for.
+    #[must_use]
+    pub fn main(&self) -> &Arc<Package> {
+        &self.packages[0].package
+    }
+}
+
+impl std::fmt::Debug for DarPackage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { payload, package } = self;
+        write!(f, "{}, {} bytes, LF {}", package.id(), payload.len(), package.language_version())
+    }
+}
+
+/// Java's manifest: `Key: value`, continued on lines that begin with a space.
+fn parse_manifest(text: &str) -> BTreeMap<String, String> {
+    let joined = text.replace("\r\n", "\n").replace("\n ", "");
+    joined.lines().filter_map(|line| line.split_once(": ")).map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect()
+}
+
+/// The entries of the zip file, with a budget for what they inflate to.
+struct Entries<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    budget: u64,
+}
+
+impl<'a> Entries<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, LfError> {
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| LfError::Zip(e.to_string()))?;
+        if zip.len() > MAX_DAR_ENTRIES {
+            return Err(LfError::ZipBomb(format!("it has {} entries, more than {MAX_DAR_ENTRIES}", zip.len())));
+        }
+        Ok(Self { zip, budget: MAX_DAR_INFLATED_BYTES })
+    }
+
+    /// Inflates an entry, stopping where it exceeds what it announced, its ratio, or the budget of the whole.
+    fn bytes(&mut self, name: &str) -> Result<Vec<u8>, LfError> {
+        let entry = match self.zip.by_name(name) {
+            Ok(entry) => entry,
+            Err(zip::result::ZipError::FileNotFound) => return Err(LfError::MissingEntry(name.into())),
+            Err(other) => return Err(LfError::Zip(other.to_string())),
+        };
+        // Small entries may be packed as well as they like.
+        let by_ratio = entry.compressed_size().saturating_mul(MAX_DAR_RATIO).max(64 * 1024);
+        let limit = self.budget.min(by_ratio);
+        let mut content = Vec::new();
+        entry.take(limit + 1).read_to_end(&mut content).map_err(|e| LfError::Zip(e.to_string()))?;
+        let size = content.len() as u64;
+        if size > limit {
+            let why = format!("entry {name} inflates to more than {limit} bytes");
+            return Err(LfError::ZipBomb(why));
+        }
+        self.budget -= size;
+        Ok(content)
+    }
+
+    fn text(&mut self, name: &str) -> Result<String, LfError> {
+        String::from_utf8(self.bytes(name)?).map_err(|_| LfError::Manifest("it is not UTF-8".into()))
+    }
+}

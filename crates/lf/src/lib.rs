@@ -1,0 +1,31 @@
+//! Daml-LF, the language of contracts: reads DARs and packages of LF 2.1 and 2.2 into an arena, and assembles
+//! packages from LF text.
+//!
+//! `engine` runs what this room reads; participants store payloads as they came and ask for signatures. The room
+//! interprets nothing and keeps nothing. Whatever comes from outside is read strictly (unknown fields, numbers
+//! outside their tables and absurd sizes are refused) and without recursion (spec/daml-lf.md §1).
+
+mod archive;
+mod ast;
+mod builtin;
+mod dar;
+mod error;
+mod package;
+mod parts;
+#[cfg(test)]
+mod tests;
+mod v2;
+mod version;
+mod wire;
+
+pub use archive::read_package;
+pub use ast::{
+    Alternative, Binder, Binding, BuiltinType, Choice, DataCons, DataType, ExceptionDef, Expr, ExprId, FailureCategory,
+    FieldExpr, Interface, InterfaceInstance, Kind, KindId, Literal, Module, NameId, Pattern, RefId, Template, Type,
+    TypeConApp, TypeId, TypeSynonym, Update, ValueDef,
+};
+pub use builtin::Builtin;
+pub use dar::{Dar, DarPackage, read_dar};
+pub use error::LfError;
+pub use package::{Arena, Metadata, Package};
+pub use version::LanguageVersion;

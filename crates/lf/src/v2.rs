@@ -1,0 +1,12 @@
+//! LF 2.1 and 2.2 on the wire. The numbers of fields are those of the field's archive format.
+//!
+//! Depth comes from outside, so nothing recurses: a part that is nested in another gets its number first and is
+//! read later, from a list.
+
+mod decode;
+mod exprs;
+mod modules;
+mod sizes;
+mod types;
+
+pub(crate) use decode::decode;
