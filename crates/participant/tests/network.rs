@@ -13,7 +13,12 @@ use ledger_api::{CommandKind, Commands, Writes};
 use participant::{Active, ParticipantWrites};
 use rpc::{Listen, ServerConfig, Services};
 use sequencer::{Config, Sequencer};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 use store::{Db, ElectionConfig, HaProfile, Held, Migrations, StorageConfig};
 use tasks::{Supervisor, Tasks};
 use tokio::sync::{mpsc, watch};
@@ -230,10 +235,11 @@ async fn commands_commit_at_all_stakeholders_once() {
     for i in 0..20 {
         p0.submit(&format!("c{i}"), &alice, interpreter::create(&alice, &bob, i)).await.unwrap();
     }
-    let mut ids = Vec::new();
+    let mut ids = BTreeSet::new();
     for i in 0..20 {
-        ids.push(p0.committed(&format!("c{i}")).await);
+        ids.insert(p0.committed(&format!("c{i}")).await);
     }
+    assert_eq!(ids.len(), 20);
     // The same command again has no second effect.
     let again = p0.submit("c3", &alice, interpreter::create(&alice, &bob, 3)).await.unwrap_err();
     assert!(again.contains("already accepted"), "{again}");
