@@ -100,6 +100,8 @@ pub struct RpcError {
     pub message: String,
     /// When the peer says that trying again may help.
     pub retry_after: Option<Duration>,
+    /// Whether the peer promises that the call has had no effect and will have none.
+    pub is_definite_answer: bool,
 }
 
 impl RpcError {
@@ -126,6 +128,9 @@ impl From<Status> for RpcError {
         Self {
             code,
             id: details.error_info().map(|i| i.reason.clone()),
+            is_definite_answer: details
+                .error_info()
+                .is_some_and(|i| i.metadata.get("definite_answer").is_some_and(|answer| answer == "true")),
             retry_after: details.retry_info().and_then(|r| r.retry_delay),
             message,
         }

@@ -117,6 +117,7 @@ pub(crate) async fn timely<T>(
             id: None,
             message: format!("no answer within {timeout:?}"),
             retry_after: None,
+            is_definite_answer: false,
         }),
     }
 }
