@@ -1,6 +1,9 @@
 //! DALF files: one package each, with its hash.
 
-use crate::{LanguageVersion, LfError, Package, wire::Message};
+use crate::{
+    LanguageVersion, LfError, Package,
+    wire::{Message, Out},
+};
 use base::{Hash, PackageId};
 
 /// Reads a package from an archive's payload. Its id is the hash of these bytes, so whoever keeps a package keeps
@@ -28,4 +31,13 @@ pub(crate) fn payload(archive: &[u8]) -> Result<&[u8], LfError> {
         return Err(LfError::Hash { stated: stated.chars().take(80).collect(), computed: computed.to_hex() });
     }
     Ok(payload)
+}
+
+/// The DALF file of a payload.
+pub(crate) fn envelope(id: &PackageId, payload: &[u8]) -> Vec<u8> {
+    let mut out = Out::default();
+    out.number(1, 0_u32);
+    out.bytes(3, payload);
+    out.bytes(4, id.as_str());
+    out.finish()
 }

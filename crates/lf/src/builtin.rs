@@ -1,4 +1,6 @@
-//! The functions of the language itself.
+//! The functions and types of the language itself.
+
+use crate::{BuiltinType, FailureCategory};
 
 /// Declares the functions with their number on the wire, name in LF text, and how many arguments they take (types
 /// are no arguments).
@@ -115,4 +117,60 @@ builtins! {
     TextToHex 70 "TEXT_TO_HEX" 1;
     Sha256Hex 71 "SHA256_HEX" 1;
     Secp256k1WithEcdsaBool 72 "SECP256K1_WITH_ECDSA_BOOL" 3;
+}
+
+/// The names of built-in types in LF text.
+const TYPE_NAMES: &[(BuiltinType, &str)] = &[
+    (BuiltinType::Unit, "Unit"),
+    (BuiltinType::Bool, "Bool"),
+    (BuiltinType::Int64, "Int64"),
+    (BuiltinType::Date, "Date"),
+    (BuiltinType::Timestamp, "Timestamp"),
+    (BuiltinType::Numeric, "Numeric"),
+    (BuiltinType::Party, "Party"),
+    (BuiltinType::Text, "Text"),
+    (BuiltinType::ContractId, "ContractId"),
+    (BuiltinType::Optional, "Option"),
+    (BuiltinType::List, "List"),
+    (BuiltinType::GenMap, "GenMap"),
+    (BuiltinType::Any, "Any"),
+    (BuiltinType::AnyException, "AnyException"),
+    (BuiltinType::TypeRep, "TypeRep"),
+    (BuiltinType::Arrow, "Arrow"),
+    (BuiltinType::Update, "Update"),
+    (BuiltinType::FailureCategory, "FailureCategory"),
+    (BuiltinType::TextMap, "TextMap"),
+];
+
+impl BuiltinType {
+    /// The name in LF text.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        TYPE_NAMES.iter().find(|(ty, _)| *ty == self).expect("every built-in type has a name").1
+    }
+
+    /// The type with this name in LF text.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        TYPE_NAMES.iter().find(|(_, name)| *name == text).map(|(ty, _)| *ty)
+    }
+}
+
+impl FailureCategory {
+    /// The name in LF text.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::InvalidIndependentOfSystemState => "INVALID_INDEPENDENT_OF_SYSTEM_STATE",
+            Self::InvalidGivenCurrentSystemStateOther => "INVALID_GIVEN_CURRENT_SYSTEM_STATE_OTHER",
+        }
+    }
+
+    /// The category with this name in LF text.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::InvalidIndependentOfSystemState, Self::InvalidGivenCurrentSystemStateOther]
+            .into_iter()
+            .find(|category| category.text() == text)
+    }
 }

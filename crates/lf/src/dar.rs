@@ -1,19 +1,19 @@
 //! DAR files: zip archives of packages with a manifest.
 
-use crate::{LfError, Package};
+use crate::{LfError, Metadata, Package};
 use base::{
     PackageId,
     limits::{MAX_DAR_ENTRIES, MAX_DAR_INFLATED_BYTES, MAX_DAR_RATIO},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{Cursor, Read as _},
+    io::{Cursor, Read as _, Write as _},
     sync::Arc,
 };
-use zip::ZipArchive;
+use zip::{ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 /// The entry that names the others.
-pub(crate) const MANIFEST: &str = "META-INF/MANIFEST.MF";
+const MANIFEST: &str = "META-INF/MANIFEST.MF";
 
 /// A DAR.
 #[derive(Clone, Debug)]
@@ -65,6 +65,51 @@ pub fn read_dar(bytes: &[u8]) -> Result<Dar, LfError> {
     }
     let main = packages[0].package.id().clone();
     Ok(Dar { main, packages, sdk_version: manifest.get("Sdk-Version").cloned() })
+}
+
+/// Writes a DAR of archive payloads; equal payloads give equal bytes.
+pub fn write_dar(main: &[u8], dependencies: &[&[u8]]) -> Result<Vec<u8>, LfError> {
+    let failed = |error: &dyn std::fmt::Display| LfError::Zip(error.to_string());
+    let mut names = Vec::new();
+    let mut archives = Vec::new();
+    for payload in std::iter::once(&main).chain(dependencies) {
+        let package = crate::read_package(payload)?;
+        let Metadata { name, version, .. } = package.metadata();
+        names.push(format!("{name}-{version}-{}.dalf", package.id()));
+        archives.push(crate::archive::envelope(package.id(), payload));
+    }
+    let attributes = [
+        ("Manifest-Version", "1.0"),
+        ("Created-By", "concordat"),
+        ("Format", "daml-lf"),
+        ("Main-Dalf", &names[0]),
+        ("Dalfs", &names.join(", ")),
+        ("Encryption", "non-encrypted"),
+    ];
+    let manifest: String =
+        attributes.into_iter().map(|(key, value)| manifest_line(&format!("{key}: {value}"))).collect();
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let entries = names.iter().map(String::as_str).zip(archives.iter().map(Vec::as_slice));
+    for (name, content) in std::iter::once((MANIFEST, manifest.as_bytes())).chain(entries) {
+        zip.start_file(name, SimpleFileOptions::DEFAULT).map_err(|e| failed(&e))?;
+        zip.write_all(content).map_err(|e| failed(&e))?;
+    }
+    zip.finish().map(Cursor::into_inner).map_err(|e| failed(&e))
+}
+
+/// A line of the manifest; Java breaks it after 72 bytes.
+fn manifest_line(line: &str) -> String {
+    let mut broken = String::new();
+    let mut width = 0;
+    for c in line.chars() {
+        if width + c.len_utf8() > 70 {
+            broken.push_str("\r\n ");
+            width = 1;
+        }
+        broken.push(c);
+        width += c.len_utf8();
+    }
+    broken + "\r\n"
 }
 
 impl Dar {

@@ -10,12 +10,15 @@ mod ast;
 mod builtin;
 mod dar;
 mod error;
+pub mod models;
 mod package;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod text;
 mod v2;
 mod version;
+mod walk;
 mod wire;
 
 pub use archive::read_package;
@@ -25,7 +28,8 @@ pub use ast::{
     TypeConApp, TypeId, TypeSynonym, Update, ValueDef,
 };
 pub use builtin::Builtin;
-pub use dar::{Dar, DarPackage, read_dar};
+pub use dar::{Dar, DarPackage, read_dar, write_dar};
 pub use error::LfError;
 pub use package::{Arena, Metadata, Package};
+pub use text::{assemble, assemble_payload};
 pub use version::LanguageVersion;

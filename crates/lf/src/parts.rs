@@ -1,6 +1,19 @@
-//! The direct parts of an expression.
+//! The direct parts of types and expressions.
 
-use crate::{Expr, ExprId, Update};
+use crate::{Expr, ExprId, Type, TypeId, Update};
+
+impl Type {
+    /// Calls `f` with the types that stand directly in this one.
+    pub fn for_each_part(&self, mut f: impl FnMut(TypeId)) {
+        match self {
+            Self::App(function, argument) => [*function, *argument].into_iter().for_each(f),
+            Self::Forall(_, _, body) => f(*body),
+            Self::Synonym(_, args) => args.iter().copied().for_each(f),
+            Self::Struct(fields) => fields.iter().for_each(|(_, ty)| f(*ty)),
+            Self::Var(_) | Self::Con(_) | Self::Builtin(_) | Self::Nat(_) => {}
+        }
+    }
+}
 
 impl Expr {
     /// Calls `f` with the expressions that stand directly in this one.

@@ -4,9 +4,12 @@
 //! read later, from a list.
 
 mod decode;
+mod encode;
+mod encode_exprs;
 mod exprs;
 mod modules;
 mod sizes;
 mod types;
 
 pub(crate) use decode::decode;
+pub(crate) use encode::encode;

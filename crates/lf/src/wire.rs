@@ -225,3 +225,54 @@ impl<'a> Message<'a> {
 pub(crate) fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
+
+/// A message being written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Out(Vec<u8>);
+
+impl Out {
+    fn varint(&mut self, mut value: u64) {
+        while let high @ 1.. = value >> 7 {
+            self.0.push(value.to_le_bytes()[0] | 0x80);
+            value = high;
+        }
+        self.0.push(value.to_le_bytes()[0]);
+    }
+
+    /// A number, index, enum or truth value.
+    pub(crate) fn number(&mut self, field: u32, value: impl Into<u64>) {
+        self.varint(u64::from(field) << 3);
+        self.varint(value.into());
+    }
+
+    /// A `sint64`.
+    pub(crate) fn signed(&mut self, field: u32, value: i64) {
+        self.number(field, (value << 1 ^ value >> 63).cast_unsigned());
+    }
+
+    /// An `sfixed64`.
+    pub(crate) fn fixed(&mut self, field: u32, value: i64) {
+        self.varint(u64::from(field) << 3 | 1);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// A nested message, text or byte string.
+    pub(crate) fn bytes(&mut self, field: u32, value: impl AsRef<[u8]>) {
+        let value = value.as_ref();
+        self.varint(u64::from(field) << 3 | 2);
+        self.varint(value.len() as u64);
+        self.0.extend_from_slice(value);
+    }
+
+    /// The message.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Nested as a message.
+impl AsRef<[u8]> for Out {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}

@@ -6,6 +6,7 @@ use crate::{
     wire::{Message, Wire, zigzag},
 };
 
+/// Their numbers in archives.
 pub(super) const BUILTIN_TYPES: &[(u32, BuiltinType)] = &[
     (0, BuiltinType::Unit),
     (1, BuiltinType::Bool),

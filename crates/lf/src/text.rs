@@ -1,0 +1,29 @@
+//! LF text, the written form of the language in the field: everything typed, names in full, no layout
+//! (spec/daml-lf.md §6). Assembled, it makes packages without a compiler; shown, it makes packages readable.
+
+mod exprs;
+mod lexer;
+mod modules;
+mod parser;
+
+use crate::{LanguageVersion, LfError, Metadata, Package, dar, read_package, v2};
+use base::{PackageId, PackageName, PackageVersion};
+use parser::Parser;
+
+/// Assembles LF text to a package of LF 2.1: the payload of its archive. Errors name line and column.
+pub fn assemble_payload(sources: &str, name: &PackageName, version: &PackageVersion) -> Result<Vec<u8>, LfError> {
+    // The id is the hash of what is written, so that it cannot be known before; nothing else can be named like this.
+    let own = PackageId::new("self").expect("a symbolic package id is one");
+    let mut parser = Parser::new(sources, own.clone())?;
+    let modules = parser.modules()?;
+    let metadata = Metadata { name: name.clone(), version: version.clone(), upgrades: None };
+    let package = Package::new(own, LanguageVersion::V2_1, metadata, parser.finish(), modules)?;
+    let payload = v2::encode(&package)?;
+    read_package(&payload)?;
+    Ok(payload)
+}
+
+/// Assembles LF text to a DAR with that one package, which must not need others.
+pub fn assemble(sources: &str, name: &PackageName, version: &PackageVersion) -> Result<Vec<u8>, LfError> {
+    dar::write_dar(&assemble_payload(sources, name, version)?, &[])
+}
