@@ -2,7 +2,7 @@
 
 use crate::{
     directory::Directory,
-    replica::{HandedOver, HandoverRefused, Part, PartError, ReplicaConfig, Request},
+    replica::{Freshness, HandedOver, HandoverRefused, Part, PartError, ReplicaConfig, Request},
     store,
 };
 use ::store::{Election, Held, StoreError};
@@ -18,16 +18,22 @@ use tokio::{
 /// What is left of a term after that is aborted.
 const WIND_DOWN: Duration = Duration::from_secs(5);
 
+/// What a driver is given.
+pub(crate) struct Start {
+    pub(crate) node: String,
+    pub(crate) config: Arc<ReplicaConfig>,
+    pub(crate) part: Arc<dyn Part>,
+    pub(crate) election: Arc<Election>,
+    pub(crate) tasks: Tasks,
+    pub(crate) inbox: mpsc::Receiver<Request>,
+    pub(crate) role: watch::Sender<Role>,
+    pub(crate) trouble: watch::Sender<Option<String>>,
+    pub(crate) fresh: watch::Sender<Freshness>,
+    pub(crate) directory: watch::Receiver<Directory>,
+}
+
 pub(crate) struct Driver {
-    node: String,
-    config: Arc<ReplicaConfig>,
-    part: Arc<dyn Part>,
-    election: Arc<Election>,
-    tasks: Tasks,
-    inbox: mpsc::Receiver<Request>,
-    role: watch::Sender<Role>,
-    trouble: watch::Sender<Option<String>>,
-    directory: watch::Receiver<Directory>,
+    given: Start,
     automaton: replica_core::Replica,
     /// Where the automaton's clock began.
     start: Instant,
@@ -49,28 +55,10 @@ struct Term {
     activation: Option<Task<Result<(), PartError>>>,
 }
 
-type Shown = (watch::Sender<Role>, watch::Sender<Option<String>>, watch::Receiver<Directory>);
-
 impl Driver {
-    pub(crate) fn new(
-        node: &str,
-        config: Arc<ReplicaConfig>,
-        part: Arc<dyn Part>,
-        election: Arc<Election>,
-        tasks: Tasks,
-        inbox: mpsc::Receiver<Request>,
-        (role, trouble, directory): Shown,
-    ) -> Self {
+    pub(crate) fn new(given: Start) -> Self {
         Self {
-            node: node.to_owned(),
-            config,
-            part,
-            election,
-            tasks,
-            inbox,
-            role,
-            trouble,
-            directory,
+            given,
             automaton: replica_core::Replica::default(),
             start: Instant::now(),
             stopping: false,
@@ -93,7 +81,7 @@ impl Driver {
                 self.step(event).await;
             }
             // A level, not an edge: the successor may be seen before this replica is done with leaving.
-            if !self.asked.is_empty() && self.directory.borrow_and_update().successor(self.epoch).is_some() {
+            if !self.asked.is_empty() && self.given.directory.borrow_and_update().successor(self.epoch).is_some() {
                 self.step(Event::PeerHolds).await;
             }
         }
@@ -104,7 +92,7 @@ impl Driver {
         let wake_at = self.wake_at.map(|at| self.start + at);
         tokio::select! {
             biased;
-            () = self.tasks.cancelled(), if !self.stopping => {
+            () = self.given.tasks.cancelled(), if !self.stopping => {
                 self.stopping = true;
                 Some(Event::Shutdown)
             }
@@ -122,12 +110,12 @@ impl Driver {
                 }
             }),
             won = done(&mut self.campaign) => Some(self.campaigned(won)),
-            Some(request) = self.inbox.recv() => Some(self.asked(request)),
+            Some(request) = self.given.inbox.recv() => Some(self.asked(request)),
             () = tokio::time::sleep_until(wake_at.unwrap_or(self.start)), if wake_at.is_some() => {
                 self.wake_at = None;
                 Some(Event::Tick)
             }
-            changed = self.directory.changed(), if !self.stopping => {
+            changed = self.given.directory.changed(), if !self.stopping => {
                 // Without it nobody knows who is active; that happens when the scope is shut down.
                 changed.is_err().then(|| {
                     self.stopping = true;
@@ -141,12 +129,13 @@ impl Driver {
         match won {
             Ok(held) => {
                 self.epoch = held.epoch().number();
+                self.given.fresh.send_replace(Arc::new(held.freshness()));
                 self.held = Some(held);
                 Event::LockWon { epoch: self.epoch }
             }
             Err(error) => {
                 // The election is part of the store, which has been shut down.
-                tracing::info!(node = self.node, replica = self.config.name, %error, "no more campaigns");
+                tracing::info!(node = self.given.node, replica = self.given.config.name, %error, "no more campaigns");
                 self.stopping = true;
                 Event::Shutdown
             }
@@ -165,7 +154,7 @@ impl Driver {
             match effect {
                 Effect::Publish(role) => self.publish(role),
                 Effect::Campaign => {
-                    let election = self.election.clone();
+                    let election = self.given.election.clone();
                     self.campaign = Some(Box::pin(async move { election.campaign().await }));
                 }
                 Effect::Withdraw => self.campaign = None,
@@ -184,17 +173,23 @@ impl Driver {
 
     fn publish(&self, role: Role) {
         let name = store::name(role);
-        tracing::info!(node = self.node, replica = self.config.name, epoch = self.epoch, role = name, "role");
+        tracing::info!(
+            node = self.given.node,
+            replica = self.given.config.name,
+            epoch = self.epoch,
+            role = name,
+            "role"
+        );
         if matches!(role, Role::Active { .. }) {
-            self.trouble.send_replace(None);
+            self.given.trouble.send_replace(None);
         }
-        self.role.send_replace(role);
+        self.given.role.send_replace(role);
     }
 
     fn activate(&mut self) {
         let Some(held) = &self.held else { return };
-        let (tasks, supervisor) = self.tasks.child(&format!("term {}", self.epoch));
-        let (part, epoch, scope) = (self.part.clone(), held.epoch().clone(), tasks.clone());
+        let (tasks, supervisor) = self.given.tasks.child(&format!("term {}", self.epoch));
+        let (part, epoch, scope) = (self.given.part.clone(), held.epoch().clone(), tasks.clone());
         let cancelled = tasks.cancelled();
         let activate = async move {
             tokio::select! {
@@ -206,7 +201,7 @@ impl Driver {
     }
 
     fn deactivate(&mut self) {
-        let (part, term) = (self.part.clone(), self.term.take());
+        let (part, term) = (self.given.part.clone(), self.term.take());
         self.winding_down = Some(Box::pin(async move {
             if let Some(term) = term {
                 term.supervisor.shutdown(WIND_DOWN).await;
@@ -217,10 +212,10 @@ impl Driver {
 
     fn answer(&mut self, request: u64, outcome: Handover) {
         let Some((asked, request)) = self.asked.remove(&request) else { return };
-        let answer = match HandoverRefused::of(outcome, &self.config.name) {
+        let answer = match HandoverRefused::of(outcome, &self.given.config.name) {
             Some(refused) => Err(refused),
-            None => self.directory.borrow().successor(self.epoch).map_or_else(
-                || Err(HandoverRefused::TimedOut(self.config.name.clone())),
+            None => self.given.directory.borrow().successor(self.epoch).map_or_else(
+                || Err(HandoverRefused::TimedOut(self.given.config.name.clone())),
                 |entry| {
                     let took = asked.elapsed();
                     Ok(HandedOver { replica: entry.replica.clone(), epoch: entry.epoch, took })
@@ -231,8 +226,14 @@ impl Driver {
     }
 
     fn trouble(&self, reason: String) {
-        tracing::warn!(node = self.node, replica = self.config.name, epoch = self.epoch, reason, "the term ends");
-        self.trouble.send_replace(Some(reason));
+        tracing::warn!(
+            node = self.given.node,
+            replica = self.given.config.name,
+            epoch = self.epoch,
+            reason,
+            "the term ends"
+        );
+        self.given.trouble.send_replace(Some(reason));
     }
 }
 

@@ -1,7 +1,6 @@
 //! gRPC health: a replica serves if it can do the work or pass it on.
 
-use crate::replica::{ActiveReplica, Replica};
-use replica_core::Role;
+use crate::replica::Replica;
 use rpc::HealthReporter;
 use tasks::Tasks;
 
@@ -9,36 +8,33 @@ use tasks::Tasks;
 pub const LIVENESS: &str = "liveness";
 
 impl Replica {
-    /// Whether this replica does the work, or, if it `forwards`, knows who does.
-    #[must_use]
-    pub fn is_ready(&self, forwards: bool) -> bool {
-        match self.active() {
-            ActiveReplica::Here => true,
-            ActiveReplica::At(_) => forwards && *self.role().borrow() == Role::Passive,
-            ActiveReplica::Nobody => false,
-        }
-    }
-
-    /// Keeps the answers of gRPC health for `services` up to date, as long as the scope of `tasks` lives.
-    pub fn report_health(&self, health: HealthReporter, services: Vec<String>, forwards: bool, tasks: &Tasks) {
+    /// Answers gRPC health for `services` from now on, and keeps the answers up to date as long as the scope of `tasks`
+    /// lives.
+    pub async fn report_health(&self, health: HealthReporter, services: Vec<String>, tasks: &Tasks) {
         let replica = self.clone();
         let (mut role, mut directory) = (self.role(), self.directory());
+        let lease = self.config().profile.lease();
+        health.set(LIVENESS, true).await;
+        set(&health, &services, self.is_ready()).await;
         let report = async move {
-            health.set(LIVENESS, true).await;
             loop {
-                let ready = replica.is_ready(forwards);
-                for service in &services {
-                    health.set(service, ready).await;
-                }
                 let changed = tokio::select! {
                     changed = role.changed() => changed,
                     changed = directory.changed() => changed,
+                    () = tokio::time::sleep(lease) => Ok(()), // freshness ends without a change of role
                 };
+                set(&health, &services, changed.is_ok() && replica.is_ready()).await;
                 if changed.is_err() {
                     return;
                 }
             }
         };
         tasks.spawn_cancellable("gRPC health", report).detach();
+    }
+}
+
+async fn set(health: &HealthReporter, services: &[String], ready: bool) {
+    for service in services {
+        health.set(service, ready).await;
     }
 }

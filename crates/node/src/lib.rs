@@ -3,13 +3,14 @@
 //!
 //! `replica.rs` is what a node sees · `driver.rs` carries out what `replica-core` decides, one task per replica ·
 //! `directory.rs` who runs, where, in which role · `status.rs` the admin service that all nodes of a process share ·
-//! `health.rs` gRPC health · `store/` the directory's table.
+//! `health.rs` gRPC health · `http.rs` HTTP health, for load balancers · `store/` the directory's table.
 //!
 //! What is absent here: any decision about roles (`replica-core`), and any right to write (`store`).
 
 mod directory;
 mod driver;
 mod health;
+mod http;
 mod replica;
 mod status;
 mod store;
@@ -19,6 +20,7 @@ pub use crate::store::MIGRATIONS;
 pub use crate::store::STATEMENTS;
 pub use directory::{Directory, Entry};
 pub use health::LIVENESS;
+pub use http::{Check, HealthServer, Probe};
 pub use replica::{ActiveReplica, HandedOver, HandoverRefused, Part, PartError, Replica, ReplicaConfig};
 pub use replica_core::Role;
 pub use status::Nodes;

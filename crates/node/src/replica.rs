@@ -2,7 +2,7 @@
 
 use crate::{
     directory::{Directory, Entry, Keeper},
-    driver::Driver,
+    driver::{Driver, Start},
     store,
 };
 use ::store::{Db, ElectionConfig, Epoch, HaProfile, StoreError};
@@ -46,6 +46,8 @@ pub struct ReplicaConfig {
     pub profile: HaProfile,
     /// Whether other replicas may exist (`replication.enabled`). If not, hand-over is refused.
     pub replication: bool,
+    /// Whether this replica passes writes on while it is passive (`replication.forward-when-passive`).
+    pub forwards: bool,
     /// Where the other replicas and tools reach the admin API: `http://host:port`.
     pub admin_uri: String,
     /// Where the other replicas reach the Ledger API, if there is one.
@@ -53,15 +55,19 @@ pub struct ReplicaConfig {
 }
 
 /// One replica of a logical node. Cheap to clone. It ends with the scope it was started in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Replica {
     db: Db,
     config: Arc<ReplicaConfig>,
     role: watch::Receiver<Role>,
     trouble: watch::Receiver<Option<String>>,
     directory: watch::Receiver<Directory>,
+    fresh: watch::Receiver<Freshness>,
     requests: mpsc::Sender<Request>,
 }
+
+/// Whether the lock was confirmed within the lease.
+pub(crate) type Freshness = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A request to hand over, on its way to the driver.
 pub(crate) struct Request {
@@ -145,6 +151,12 @@ impl HandoverRefused {
     }
 }
 
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Replica").field(&self.config.name).field(&*self.role.borrow()).finish()
+    }
+}
+
 impl Replica {
     /// Joins the logical node of `db`, whose migrations include [`MIGRATIONS`](crate::MIGRATIONS), and campaigns until the
     /// scope of `tasks` is cancelled. For an orderly farewell `db` should live in a scope that ends later.
@@ -155,6 +167,7 @@ impl Replica {
         let (role, shown_role) = watch::channel(Role::Starting);
         let (trouble, shown_trouble) = watch::channel(None);
         let (directory, shown_directory) = watch::channel(Directory::default());
+        let (fresh, shown_fresh) = watch::channel::<Freshness>(Arc::new(|| false));
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let keeper = Keeper {
             db: db.clone(),
@@ -163,11 +176,29 @@ impl Replica {
             holder: election.holder(),
             directory,
         };
-        let shown = (role, trouble, shown_directory.clone());
-        let driver = Driver::new(db.node(), config.clone(), part, election, tasks.clone(), inbox, shown);
+        let driver = Driver::new(Start {
+            node: db.node().to_owned(),
+            config: config.clone(),
+            part,
+            election,
+            tasks: tasks.clone(),
+            inbox,
+            role,
+            trouble,
+            fresh,
+            directory: shown_directory.clone(),
+        });
         tasks.spawn("replica directory", keeper.run()).detach();
         tasks.spawn("replica", driver.run()).detach();
-        Ok(Self { db, config, role: shown_role, trouble: shown_trouble, directory: shown_directory, requests })
+        Ok(Self {
+            db,
+            config,
+            role: shown_role,
+            trouble: shown_trouble,
+            directory: shown_directory,
+            fresh: shown_fresh,
+            requests,
+        })
     }
 
     /// What this replica does now.
@@ -253,11 +284,32 @@ impl Replica {
         self.db.standby_waits().await
     }
 
-    /// Why the last term of this replica ended badly; `None` once it is active again, or another one is.
+    /// Whether this replica is active and its lock was confirmed within the lease. If an active replica is not, it may
+    /// have been replaced without knowing: it must give no answer that must not be stale.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        matches!(*self.role.borrow(), Role::Active { .. }) && (self.fresh.borrow())()
+    }
+
+    /// Whether this replica does the work, or knows who does and passes it on.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match self.active() {
+            ActiveReplica::Here => self.is_fresh(),
+            ActiveReplica::At(_) => self.config.forwards && *self.role.borrow() == Role::Passive,
+            ActiveReplica::Nobody => false,
+        }
+    }
+
+    /// Why the work is not done, as far as this replica knows; `None` if it is done, here or elsewhere.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        let elsewhere = matches!(self.active(), ActiveReplica::At(_));
-        self.trouble.borrow().clone().filter(|_| !elsewhere)
+        match self.active() {
+            ActiveReplica::Here if self.is_fresh() => None,
+            ActiveReplica::Here => Some("the database does not confirm the election lock".to_owned()),
+            ActiveReplica::At(_) => None,
+            ActiveReplica::Nobody => self.trouble.borrow().clone(),
+        }
     }
 
     /// What is known here for the admin API's status; the node adds member, ports and lag.
@@ -288,6 +340,7 @@ impl Replica {
             epoch,
             active_replica,
             trouble: self.trouble().unwrap_or_default(),
+            ready: self.is_ready(),
             replicas: replicas.collect(),
             ..NodeStatus::default()
         }

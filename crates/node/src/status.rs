@@ -8,7 +8,12 @@ use std::{
     time::Instant,
 };
 use tonic::{Request, Response, Status};
-use wire::concordat::admin::v1::{NodeStatus, SetPassiveRequest, SetPassiveResponse, StatusRequest, StatusResponse};
+use wire::concordat::admin::v1::{
+    NodeKind, NodeStatus, SetPassiveRequest, SetPassiveResponse, StatusRequest, StatusResponse,
+};
+
+/// Roles of a node that does its work.
+const ACTIVE: [&str; 2] = ["Active", "Online"];
 
 /// The nodes of this process, as their tools see them. Cheap to clone; implements the gRPC service.
 #[derive(Clone)]
@@ -79,6 +84,45 @@ impl Nodes {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
+    }
+
+    /// Whether a node is the active replica: that of the name; else the only one, or the first participant.
+    pub(crate) fn is_active(&self, name: Option<&str>) -> Result<(), String> {
+        let all: Vec<NodeStatus> = self.all().iter().map(|node| (node.status)()).collect();
+        let found = match (name, &all[..]) {
+            (Some(name), all) => all.iter().find(|node| node.name == name),
+            (None, [node]) => Some(node),
+            (None, all) => all.iter().find(|node| node.kind() == NodeKind::Participant),
+        };
+        let kind = found.map_or(NodeKind::Participant, NodeStatus::kind);
+        let title = match kind {
+            NodeKind::Participant | NodeKind::Unspecified => "Participant",
+            NodeKind::Sequencer => "Sequencer",
+            NodeKind::Mediator => "Mediator",
+            NodeKind::Manager => "Synchronizer manager",
+        };
+        match found {
+            None => Err(format!("{title} is not running")),
+            Some(node) if !node.initialized => Err(format!("{title} is not initialized")),
+            // Active, where one replica is; Online, where each one is.
+            Some(node) if !ACTIVE.contains(&node.role.as_str()) => Err(format!("{title} is not active")),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether every node does its work or passes it on; the error names those that do not.
+    pub(crate) fn are_ready(&self) -> Result<(), String> {
+        let all = self.all();
+        let unready: Vec<String> = all
+            .iter()
+            .map(|node| (node.status)())
+            .filter(|node| !node.ready)
+            .map(|node| {
+                let reason = if node.trouble.is_empty() { node.role } else { node.trouble };
+                format!("{} is not ready: {reason}", node.name)
+            })
+            .collect();
+        if unready.is_empty() { Ok(()) } else { Err(unready.join("\n")) }
     }
 
     fn all(&self) -> Vec<Node> {

@@ -4,8 +4,8 @@
 
 use futures::{FutureExt as _, future::BoxFuture};
 use node::{
-    ActiveReplica, Directory, HandoverRefused, MIGRATIONS, NodeKind, Nodes, Part, PartError, Replica, ReplicaConfig,
-    Role, STATEMENTS,
+    ActiveReplica, Directory, HandoverRefused, LIVENESS, MIGRATIONS, NodeKind, Nodes, Part, PartError, Replica,
+    ReplicaConfig, Role, STATEMENTS,
 };
 use rpc::{
     ChannelConfig, Listen, ServerConfig, Services, connect_lazy,
@@ -18,6 +18,7 @@ use std::{
 use store::{Db, Epoch, HaProfile, PostgresConfig, StorageConfig};
 use tasks::{Supervisor, Tasks};
 use tokio::sync::{oneshot, watch};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use wire::concordat::admin::v1::{SetPassiveRequest, StatusRequest};
 
 /// Generous: it only ends a test that has failed.
@@ -38,6 +39,8 @@ scenarios! {
     a_failed_part_gives_the_role_up
     a_part_that_cannot_begin_gives_the_role_up
     the_admin_service_tells_and_hands_over
+    health_says_who_can_do_the_work
+    a_lost_lock_ends_the_term
     the_next_start_at_the_same_place_replaces_the_dead_one
 }
 
@@ -66,6 +69,10 @@ impl World {
     }
 
     async fn start(&self, name: &str) -> Running {
+        self.start_with(name, true).await
+    }
+
+    async fn start_with(&self, name: &str, forwards: bool) -> Running {
         let (store, store_supervisor) = self.tasks.child(&format!("{name} store"));
         let db = Db::open(&self.storage, "participant", &[MIGRATIONS], &store).await.unwrap();
         let (tasks, supervisor) = self.tasks.child(name);
@@ -75,6 +82,7 @@ impl World {
             kind: NodeKind::Participant,
             profile: HaProfile::Balanced,
             replication: true,
+            forwards,
             admin_uri: format!("http://{name}:1"),
             ledger_uri: Some(format!("http://{name}:2")),
         };
@@ -172,7 +180,8 @@ async fn one_is_active_and_the_next_follows(world: World) {
     assert_eq!(two.is(|role| role == Role::Passive).await, Role::Passive);
     assert_eq!(two.replica.active(), ActiveReplica::At(entry));
     assert_eq!(one.replica.active(), ActiveReplica::Here);
-    assert!(one.replica.is_ready(false) && two.replica.is_ready(true) && !two.replica.is_ready(false));
+    assert!(one.replica.is_fresh() && one.replica.is_ready());
+    assert!(two.replica.is_ready() && !two.replica.is_fresh());
     assert!(two.part.terms.lock().unwrap().is_empty());
 
     let mut active = two.replica.watch_active(|active| active, &two.tasks);
@@ -183,8 +192,9 @@ async fn one_is_active_and_the_next_follows(world: World) {
     assert!(second > first);
     assert_eq!(*two.part.terms.lock().unwrap(), [second]);
     wait(&mut active, |active| *active == ActiveReplica::Here).await;
-    let directory = two.sees("two").await;
-    assert_eq!(directory.replicas.len(), 1, "who stops takes its row away: {directory:?}");
+    two.sees("two").await;
+    // Who stops takes its row away.
+    wait(&mut two.replica.directory(), |directory| directory.replicas.len() == 1).await;
 }
 
 async fn hand_over_needs_a_standby(world: World) {
@@ -277,6 +287,46 @@ async fn wait_for_any(one: &Running) -> String {
     let mut directory = one.replica.directory();
     let directory = wait(&mut directory, |directory| directory.active.is_some()).await;
     directory.active.as_ref().unwrap().replica.clone()
+}
+
+async fn health_says_who_can_do_the_work(world: World) {
+    let one = world.start_with("one", false).await;
+    one.is_active().await;
+    let services = Services::new(&[]).unwrap();
+    one.replica.report_health(services.health(), vec!["participant".into()], &one.tasks).await;
+    let bound = services.bind(&Listen { address: "127.0.0.1".into(), port: 0 }).await.unwrap();
+    let channel = connect_lazy(&format!("http://{}", bound.address()), &ChannelConfig::default()).unwrap();
+    world.tasks.spawn("server", bound.serve(ServerConfig::default(), world.tasks.cancelled())).detach();
+    let mut health = HealthClient::new(channel);
+    let watch = |service: &str| HealthCheckRequest { service: service.to_owned() };
+    let mut participant = health.watch(watch("participant")).await.unwrap().into_inner();
+    let mut until = async |expected: ServingStatus| {
+        let reported = async { while participant.message().await.unwrap().unwrap().status() != expected {} };
+        tokio::time::timeout(LIMIT, reported).await.expect("in time");
+    };
+    until(ServingStatus::Serving).await;
+    let two = world.start("two").await;
+    two.sees("one").await;
+    one.replica.set_passive().await.unwrap();
+    until(ServingStatus::NotServing).await; // it forwards nothing
+    let alive = health.check(watch(LIVENESS)).await.unwrap().into_inner();
+    assert_eq!(alive.status(), ServingStatus::Serving);
+}
+
+async fn a_lost_lock_ends_the_term(world: World) {
+    if matches!(world.storage, StorageConfig::Sqlite { .. }) {
+        return; // there the lock is lost with the process
+    }
+    let one = world.start("one").await;
+    let first = one.is_active().await;
+    let two = world.start("two").await;
+    two.sees("one").await;
+    assert!(two.db.end_instance(one.db.instance()).await.unwrap());
+    assert!(two.is_active().await > first);
+    one.sees("two").await;
+    one.is(|role| role == Role::Passive).await;
+    assert_eq!(*one.part.over.lock().unwrap(), 1);
+    assert!(!one.replica.is_fresh());
 }
 
 async fn the_next_start_at_the_same_place_replaces_the_dead_one(world: World) {
