@@ -343,3 +343,13 @@ async fn the_next_start_at_the_same_place_replaces_the_dead_one(world: World) {
     let instances: Vec<_> = directory.replicas.iter().map(|entry| entry.instance.as_str()).collect();
     assert_eq!(instances, [next.db.instance()]);
 }
+
+#[tokio::test]
+async fn in_memory_there_is_one_replica() {
+    let world = World::new(StorageConfig::Memory, None, None);
+    let one = world.start("one").await;
+    one.is_active().await;
+    one.sees("one").await;
+    assert_eq!(one.replica.set_passive().await, Err(HandoverRefused::NobodyElse("one".into())));
+    one.stop().await;
+}
