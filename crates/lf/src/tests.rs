@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The folder with DARs; `None`, with the reason printed, where it is missing. In CI that is a failure.
-fn dars() -> Option<PathBuf> {
+pub(crate) fn dars() -> Option<PathBuf> {
     let start = Path::new(env!("CARGO_MANIFEST_DIR"));
     let beside = start.ancestors().map(|dir| dir.join("shared/data")).find(|dir| dir.is_dir());
     let found = env::var_os("CONCORDAT_TEST_DATA").map(PathBuf::from).or(beside);

@@ -5,6 +5,10 @@ mod exprs;
 mod lexer;
 mod modules;
 mod parser;
+mod print;
+mod print_exprs;
+#[cfg(test)]
+mod tests;
 
 use crate::{LanguageVersion, LfError, Metadata, Package, dar, read_package, v2};
 use base::{PackageId, PackageName, PackageVersion};
