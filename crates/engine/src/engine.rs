@@ -1,0 +1,76 @@
+//! The door: packages in, runs out.
+
+use crate::{
+    EngineError, Replay, Run, Submission,
+    command::{Work, version_order},
+    ledger::Seed,
+    registry::Registry,
+};
+use base::{PackageId, PackageName, PackageVersion};
+use lf::Package;
+use std::sync::{Arc, PoisonError, RwLock};
+use transaction::seed;
+
+/// Packages with their code. Cheap to clone: all clones are one and the same.
+#[derive(Clone, Default, Debug)]
+pub struct Engine(Arc<RwLock<Arc<Registry>>>);
+
+impl Engine {
+    /// An engine without packages.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes a package known; nothing happens if it is. What it refers to may come later.
+    pub fn add_package(&self, package: Arc<Package>) {
+        let mut registry = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if registry.get(package.id()).is_none() {
+            *registry = Arc::new(registry.with(package));
+        }
+    }
+
+    /// Whether a package is known.
+    #[must_use]
+    pub fn has_package(&self, id: &PackageId) -> bool {
+        self.registry().get(id).is_some()
+    }
+
+    /// A package, if it is known.
+    #[must_use]
+    pub fn package(&self, id: &PackageId) -> Option<Arc<Package>> {
+        self.registry().get(id).map(|loaded| loaded.package.clone())
+    }
+
+    /// All versions of a package that are known, the lowest first.
+    #[must_use]
+    pub fn packages_named(&self, name: &PackageName) -> Vec<(PackageVersion, PackageId)> {
+        let registry = self.registry();
+        let all = registry.all().map(|loaded| &loaded.package).filter(|package| package.metadata().name == *name);
+        let mut versions: Vec<_> = all.map(|p| (p.metadata().version.clone(), p.id().clone())).collect();
+        versions.sort_by_cached_key(|(version, id)| (version_order(version), id.clone()));
+        versions
+    }
+
+    /// Begins to interpret commands.
+    pub fn submit(&self, input: Submission) -> Result<Run, EngineError> {
+        if input.act_as.is_empty() || input.commands.is_empty() {
+            return Err(EngineError::Preprocessing("it needs at least one command and one acting party".into()));
+        }
+        let seed = seed::transaction_seed(&input.submission_seed, &input.participant, input.preparation_time);
+        let preferences = Arc::new(input.preferences);
+        let work = input.commands.into_iter().map(|command| Work::Command(command, preferences.clone())).collect();
+        let times = (input.ledger_time, input.preparation_time);
+        Ok(Run::new(self, Seed::Parent(seed), input.act_as, times, work))
+    }
+
+    /// Begins to interpret an action again. With the seed of its node it gives the same nodes, byte by byte.
+    pub fn reinterpret(&self, input: Replay) -> Result<Run, EngineError> {
+        let times = (input.ledger_time, input.preparation_time);
+        Ok(Run::new(self, Seed::Root(input.seed), input.authorizers, times, [Work::Root(input.root)].into()))
+    }
+}

@@ -1,0 +1,258 @@
+//! The transaction on the way: nodes, scopes, which contracts are active, and who authorizes.
+
+use crate::{EngineError, normalize::normalize, run::Stop, value::V};
+use base::{ContractId, Hash, Identifier, Timestamp};
+use std::{collections::BTreeMap, sync::Arc};
+use transaction::{ContractInstance, Exercise, Node, NodeId, Parties, Rollback, Transaction, Value, seed};
+
+/// Whether a contract can be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Active,
+    Consumed,
+    /// Created in a scope that was rolled back.
+    Undone,
+}
+
+/// A contract that the transaction has met.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) instance: Arc<ContractInstance>,
+    state: State,
+    /// Its argument as each version of its template sees it, and whether that agrees with the contract's stakeholders.
+    pub(crate) views: Vec<(Identifier, V, bool)>,
+}
+
+/// Where seeds of child nodes come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Seed {
+    /// The seed of the transaction or of the exercise around.
+    Parent(Hash),
+    /// The seed of the only root node, if it is one that has a seed.
+    Root(Option<Hash>),
+}
+
+#[derive(Debug)]
+struct Context {
+    seed: Seed,
+    authorizers: Parties,
+    next_child: u32,
+}
+
+/// Nodes that come under one exercise, or that one `try` may undo.
+#[derive(Default, Debug)]
+struct Scope {
+    exercise: Option<usize>,
+    children: Vec<usize>,
+}
+
+/// Something that a rollback must undo.
+#[derive(Debug)]
+enum Done {
+    Created(ContractId),
+    Consumed(ContractId),
+}
+
+/// Where a `try` began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    scopes: usize,
+    contexts: usize,
+    log: usize,
+}
+
+/// Nodes that are not yet in order, each with the numbers of its children.
+pub(crate) type Draft = Vec<(Node, Vec<usize>)>;
+
+/// The state of a transaction that is being made.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) ledger_time: Timestamp,
+    pub(crate) preparation_time: Timestamp,
+    /// Whether the model asked for the time.
+    pub(crate) time_used: bool,
+    contracts: BTreeMap<ContractId, Option<Known>>,
+    nodes: Draft,
+    scopes: Vec<Scope>,
+    contexts: Vec<Context>,
+    log: Vec<Done>,
+}
+
+/// A transaction holds at most this many nodes.
+const MAX_NODES: usize = 1_000_000;
+
+impl Ledger {
+    pub(crate) fn new(seed: Seed, authorizers: Parties, ledger_time: Timestamp, preparation_time: Timestamp) -> Self {
+        Self {
+            ledger_time,
+            preparation_time,
+            time_used: false,
+            contracts: BTreeMap::new(),
+            nodes: Vec::new(),
+            scopes: vec![Scope::default()],
+            contexts: vec![Context { seed, authorizers, next_child: 0 }],
+            log: Vec::new(),
+        }
+    }
+
+    /// Whether nothing is known of the contract yet, not even that it does not exist.
+    pub(crate) fn is_unasked(&self, id: &ContractId) -> bool {
+        !self.contracts.contains_key(id)
+    }
+
+    /// The answer to the question for a contract.
+    pub(crate) fn answer(&mut self, id: ContractId, instance: Option<ContractInstance>) {
+        let known = |instance| Known { instance: Arc::new(instance), state: State::Active, views: Vec::new() };
+        self.contracts.insert(id, instance.map(known));
+    }
+
+    /// A contract that must be active.
+    pub(crate) fn active(&mut self, id: &ContractId) -> Result<&mut Known, EngineError> {
+        match self.contracts.get_mut(id).and_then(Option::as_mut) {
+            Some(known) if known.state == State::Active => Ok(known),
+            Some(known) if known.state == State::Consumed => {
+                Err(EngineError::ContractNotActive { id: id.clone(), template: known.instance.template.clone() })
+            }
+            _ => Err(EngineError::ContractNotFound(id.clone())),
+        }
+    }
+
+    fn context(&mut self) -> &mut Context {
+        self.contexts.last_mut().expect("the root context is never removed")
+    }
+
+    pub(crate) fn authorizers(&self) -> &Parties {
+        &self.contexts.last().expect("the root context is never removed").authorizers
+    }
+
+    /// Counts an action and gives its seed.
+    fn next_seed(&mut self) -> Result<Option<Hash>, EngineError> {
+        let context = self.context();
+        let child = context.next_child;
+        context.next_child += 1;
+        match (&context.seed, child) {
+            (Seed::Parent(parent), child) => Ok(Some(seed::node_seed(parent, child))),
+            (Seed::Root(seed), 0) => Ok(*seed),
+            (Seed::Root(_), _) => Err(EngineError::Limit("a replay has one root action")),
+        }
+    }
+
+    fn attach(&mut self, node: Node) -> Result<usize, EngineError> {
+        if self.nodes.len() >= MAX_NODES {
+            return Err(EngineError::Limit("a transaction has at most a million nodes"));
+        }
+        node.authorize(self.authorizers())?;
+        self.nodes.push((node, Vec::new()));
+        Ok(self.nodes.len() - 1)
+    }
+
+    fn add_child(&mut self, child: usize) {
+        self.scopes.last_mut().expect("the root scope is never removed").children.push(child);
+    }
+
+    /// Creates a contract and gives its id.
+    pub(crate) fn create(&mut self, instance: ContractInstance, argument: V) -> Result<ContractId, EngineError> {
+        let seed = self.next_seed()?.ok_or(EngineError::Limit("a create needs a seed"))?;
+        let contract_id = seed::local_contract_id(&seed, self.preparation_time, &instance.stakeholders);
+        let version = transaction::NodeVersion::V2_1;
+        let create = transaction::Create { contract_id: contract_id.clone(), instance, version };
+        let instance = Arc::new(create.instance.clone());
+        let child = self.attach(Node::Create(create))?;
+        self.add_child(child);
+        let views = vec![(instance.template.clone(), argument, true)];
+        self.contracts.insert(contract_id.clone(), Some(Known { instance, state: State::Active, views }));
+        self.log.push(Done::Created(contract_id.clone()));
+        Ok(contract_id)
+    }
+
+    pub(crate) fn fetch(&mut self, node: transaction::Fetch) -> Result<(), EngineError> {
+        self.next_seed()?;
+        let child = self.attach(Node::Fetch(node))?;
+        self.add_child(child);
+        Ok(())
+    }
+
+    /// An exercise begins; a consumed contract is gone before its consequences.
+    pub(crate) fn begin(&mut self, exercise: Exercise) -> Result<(), EngineError> {
+        let seed = self.next_seed()?.ok_or(EngineError::Limit("an exercise needs a seed"))?;
+        let authorizers = exercise.authorizers_inside();
+        let consumed = exercise.consuming.then(|| exercise.contract_id.clone());
+        let node = self.attach(Node::Exercise(exercise))?;
+        if let Some(id) = consumed {
+            self.active(&id)?.state = State::Consumed;
+            self.log.push(Done::Consumed(id));
+        }
+        self.scopes.push(Scope { exercise: Some(node), children: Vec::new() });
+        self.contexts.push(Context { seed: Seed::Parent(seed), authorizers, next_child: 0 });
+        Ok(())
+    }
+
+    /// The innermost exercise ends; without result if an exception ended it.
+    pub(crate) fn end(&mut self, result: Option<Value>) {
+        let Some(Scope { exercise: Some(node), children }) = self.scopes.pop() else { return };
+        self.contexts.pop();
+        let (exercise, under) = &mut self.nodes[node];
+        *under = children;
+        if let Node::Exercise(exercise) = exercise {
+            exercise.result = result;
+        }
+        self.add_child(node);
+    }
+
+    pub(crate) fn begin_try(&mut self) -> Mark {
+        let mark = Mark { scopes: self.scopes.len(), contexts: self.contexts.len(), log: self.log.len() };
+        self.scopes.push(Scope::default());
+        mark
+    }
+
+    /// The scope of a `try` ended well.
+    pub(crate) fn end_try(&mut self) {
+        if let Some(Scope { children, .. }) = self.scopes.pop() {
+            self.scopes.last_mut().expect("the root scope is never removed").children.extend(children);
+        }
+    }
+
+    /// An exception left the scope of a `try`: what happened in it is undone and noted as such.
+    pub(crate) fn roll_back(&mut self, mark: Mark) {
+        while self.scopes.len() > mark.scopes + 1 {
+            if self.scopes.last().is_some_and(|scope| scope.exercise.is_some()) {
+                self.end(None);
+            } else {
+                self.end_try();
+            }
+        }
+        debug_assert_eq!(self.contexts.len(), mark.contexts);
+        let children = self.scopes.pop().map(|scope| scope.children).unwrap_or_default();
+        if !children.is_empty() {
+            self.nodes.push((Node::Rollback(Rollback { children: Vec::new() }), children));
+            self.add_child(self.nodes.len() - 1);
+        }
+        for done in self.log.split_off(mark.log).into_iter().rev() {
+            let (id, state) = match done {
+                Done::Created(id) => (id, State::Undone),
+                Done::Consumed(id) => (id, State::Active),
+            };
+            if let Some(Some(known)) = self.contracts.get_mut(&id) {
+                known.state = state;
+            }
+        }
+    }
+
+    /// The finished transaction, in normal form.
+    pub(crate) fn finish(&mut self) -> Transaction {
+        let roots = self.scopes.drain(..).next().map(|scope| scope.children).unwrap_or_default();
+        normalize(&std::mem::take(&mut self.nodes), &roots)
+    }
+}
+
+/// Parties of a list.
+pub(crate) fn parties(list: &V) -> Result<Parties, Stop> {
+    let party = |item: &V| match item {
+        V::Party(party) => Ok(party.clone()),
+        _ => Err(Stop::error(EngineError::IllTyped("a list of parties holds something else".into()))),
+    };
+    list.items().map(party).collect()
+}
+
+/// A node's number is only known when the transaction is finished.
+pub(crate) const UNNUMBERED: Vec<NodeId> = Vec::new();

@@ -1,0 +1,31 @@
+//! Runs Daml: turns commands into transactions, and root actions of received views into the same transactions again.
+//!
+//! Packages are given by whoever has a store; a [`Run`] asks for contracts and goes on when they are answered. Nothing
+//! here reads a clock, a store or a random source, and nothing recurses on the Rust stack, so that no model can
+//! overflow it. `participant` owns the [`Engine`]; `ledger-api` uses its enrichment to show values with labels.
+
+mod builtins;
+mod code;
+mod command;
+mod compare;
+mod engine;
+mod enrich;
+mod error;
+mod ledger;
+mod lower;
+mod machine;
+mod map;
+mod normalize;
+mod registry;
+mod run;
+#[cfg(test)]
+mod tests;
+mod translate;
+mod ty;
+mod typing;
+mod value;
+
+pub use command::{Command, PackageRef, Replay, RootAction, Submission, TypeRef};
+pub use engine::Engine;
+pub use error::EngineError;
+pub use run::{Outcome, Question, Run, Step};

@@ -1,0 +1,180 @@
+//! Lowering of definitions: values, and the functions that templates, choices, interfaces and exceptions become.
+
+use super::context::{HIDDEN, Lowering, Task, count, ill_typed};
+use crate::{
+    code::{ChoiceCode, Code, Op},
+    registry::{Key, Loaded, Registry},
+    run::Stop,
+};
+use base::Identifier;
+use lf::{Choice, ExprId, Interface, Module, NameId, Template};
+use std::sync::Arc;
+
+/// Lowers one definition. Asks for packages that it mentions and nobody has given.
+pub(crate) fn lower(registry: &Registry, loaded: &Loaded, key: Key) -> Result<Code, Stop> {
+    let mut lowering = Lowering::new(registry, loaded);
+    lowering.begin(&[]);
+    lowering.definition(key).ok_or_else(|| ill_typed("a definition is missing"))??;
+    lowering.finish();
+    Ok(lowering.code)
+}
+
+fn at(number: u32) -> usize {
+    usize::try_from(number).expect("32-bit numbers fit a usize")
+}
+
+impl<'a> Lowering<'a> {
+    fn module(&self, m: u32) -> Option<&'a Module> {
+        self.loaded.package.modules().get(at(m))
+    }
+
+    fn template_at(&self, m: u32, t: u32) -> Option<(Identifier, &'a Template)> {
+        let module = self.module(m)?;
+        let template = module.templates.get(at(t))?;
+        Some((self.loaded.package.identifier(&module.name, &template.name), template))
+    }
+
+    fn interface_at(&self, m: u32, i: u32) -> Option<(Identifier, &'a Interface)> {
+        let module = self.module(m)?;
+        let interface = module.interfaces.get(at(i))?;
+        Some((self.loaded.package.identifier(&module.name, &interface.name), interface))
+    }
+
+    /// `None` if the numbers point nowhere.
+    fn definition(&mut self, key: Key) -> Option<Result<(), Stop>> {
+        match key {
+            Key::Value(m, d) => {
+                let body = self.module(m)?.values.get(at(d))?.body;
+                self.plan([Task::Expr(body, true)]);
+                Some(self.work())
+            }
+            Key::Message(m, e) => {
+                let message = self.module(m)?.exceptions.get(at(e))?.message;
+                self.plan([Task::Expr(message, true)]);
+                Some(self.work())
+            }
+            Key::Create(m, t) => {
+                let info = self.loaded.global(Key::Info(m, t))?;
+                self.function(2);
+                let ops = [Op::Local(1), Op::Local(1), Op::Global(info), Op::Call(1), Op::Create];
+                ops.into_iter().for_each(|op| self.emit(op));
+                self.close();
+                Some(Ok(()))
+            }
+            Key::Info(m, t) => {
+                let (id, template) = self.template_at(m, t)?;
+                Some(self.info(id, template))
+            }
+            Key::Signatories(m, t) => {
+                let template = self.template_at(m, t)?.1;
+                Some(self.of_contract(template.param, template.signatories))
+            }
+            Key::Observers(m, t) => {
+                let template = self.template_at(m, t)?.1;
+                Some(self.of_contract(template.param, template.observers))
+            }
+            Key::View(m, t, i) => {
+                let template = self.template_at(m, t)?.1;
+                Some(self.of_contract(template.param, template.implements.get(at(i))?.view))
+            }
+            Key::Method(m, t, i, n) => {
+                let template = self.template_at(m, t)?.1;
+                let method = template.implements.get(at(i))?.methods.get(at(n))?.1;
+                Some(self.of_contract(template.param, method))
+            }
+            Key::Fetch(m, t) => {
+                let id = self.template_at(m, t)?.0;
+                self.fetch(id, false);
+                Some(Ok(()))
+            }
+            Key::FetchInterface(m, i) => {
+                let id = self.interface_at(m, i)?.0;
+                self.fetch(id, true);
+                Some(Ok(()))
+            }
+            Key::Choice(m, t, c) => {
+                let (id, template) = self.template_at(m, t)?;
+                Some(self.choice(id, template.param, template.choices.get(at(c))?, false))
+            }
+            Key::InterfaceChoice(m, i, c) => {
+                let (id, interface) = self.interface_at(m, i)?;
+                Some(self.choice(id, interface.param, interface.choices.get(at(c))?, true))
+            }
+        }
+    }
+
+    /// Begins a function whose parameters have no names.
+    fn function(&mut self, arity: usize) {
+        self.begin(&vec![HIDDEN; arity]);
+    }
+
+    /// Ends the function and the definition that consists of it.
+    fn close(&mut self) {
+        self.end(true);
+        self.finish();
+        self.end(true);
+    }
+
+    /// `\contract -> expression`.
+    fn of_contract(&mut self, param: NameId, body: ExprId) -> Result<(), Stop> {
+        self.begin(&[param]);
+        self.plan([Task::Expr(body, true)]);
+        self.work()?;
+        self.finish();
+        self.end(true);
+        Ok(())
+    }
+
+    fn info(&mut self, id: Identifier, template: &Template) -> Result<(), Stop> {
+        let id = self.add_id(id);
+        self.begin(&[template.param]);
+        let mut tasks = Vec::new();
+        if let Some(precondition) = template.precondition {
+            tasks.extend([Task::Expr(precondition, false), Task::Op(Op::Precondition(id))]);
+        }
+        tasks.extend([Task::Expr(template.signatories, false), Task::Expr(template.observers, false)]);
+        tasks.push(Task::Op(Op::Record { id, fields: 2 }));
+        self.plan(tasks);
+        self.work()?;
+        self.close();
+        Ok(())
+    }
+
+    /// The contract's argument is pushed and its stakeholders are verified if that has not been done.
+    fn contract(&mut self, slot: u32, id: u32, interface: bool) {
+        self.emit(Op::Contract { slot, id, interface });
+        self.emit_skipped(Op::Call(1));
+        self.emit_skipped(Op::Verify { slot });
+    }
+
+    fn fetch(&mut self, id: Identifier, interface: bool) {
+        let id = self.add_id(id);
+        self.function(2);
+        self.contract(1, id, interface);
+        self.emit(Op::Fetch { slot: 1, id, interface });
+        self.close();
+    }
+
+    fn choice(&mut self, owner: Identifier, param: NameId, choice: &Choice, is_interface: bool) -> Result<(), Stop> {
+        // Slots: 2 contract id, 1 argument, 0 token, 3 the contract.
+        let id = self.add_id(owner.clone());
+        let (name, consuming) = (choice.name.clone(), choice.consuming);
+        self.code.choices.push(ChoiceCode { owner: Arc::new(owner), is_interface, name, consuming });
+        let number = count(self.code.choices.len() - 1);
+        self.function(3);
+        self.contract(2, id, is_interface);
+        self.bind_slot(param, 3);
+        self.bind_slot(choice.arg_binder.0, 1);
+        self.emit(Op::PreventBegin);
+        self.plan([Task::Expr(choice.controllers, false), Task::Expr(choice.observers, false)]);
+        self.work()?;
+        self.emit(Op::PreventEnd);
+        self.emit(Op::Begin { choice: number, id: 2, argument: 1 });
+        self.bind_slot(choice.self_binder, 2);
+        self.plan([Task::Run(choice.update, false)]);
+        self.work()?;
+        self.emit(Op::End);
+        self.close();
+        Ok(())
+    }
+}

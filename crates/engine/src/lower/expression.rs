@@ -1,0 +1,318 @@
+//! Lowering of expressions.
+
+use super::context::{Lowering, Task, count, ill_typed};
+use crate::{
+    EngineError,
+    code::{ArmPattern, Op, StructShape},
+    run::Stop,
+    value::{Constructor, V},
+};
+use base::Name;
+use lf::{Alternative, Builtin, DataCons, Expr, ExprId, FieldExpr, Literal, NameId, Pattern, RefId, TypeConApp};
+use std::sync::Arc;
+
+impl Lowering<'_> {
+    /// Lowers one expression; what is inside it becomes tasks.
+    pub(super) fn expression(&mut self, id: ExprId, tail: bool) -> Result<(), Stop> {
+        let loaded = self.loaded;
+        match loaded.package.expr(id) {
+            Expr::Var(name) => self.plan([Task::Variable(*name, tail)]),
+            Expr::Value(reference) => {
+                let global = self.value(*reference)?;
+                self.leaf(Op::Global(global), tail);
+            }
+            Expr::Builtin(builtin) => {
+                let op = self.constant(builtin_value(*builtin));
+                self.leaf(op, tail);
+            }
+            Expr::Unit => self.leaf(Self::unit(), tail),
+            Expr::Bool(flag) => self.leaf_value(V::Bool(*flag), tail),
+            Expr::Literal(literal) => self.leaf_value(literal_value(literal), tail),
+            Expr::RecordCon { con, fields } => self.record(con, fields, tail)?,
+            Expr::RecordProj { con, field, record } => {
+                let op = Op::Project(self.field(con, *field)?);
+                self.unary(*record, op, tail);
+            }
+            Expr::RecordUpd { con, field, record, update } => {
+                let op = Op::Update(self.field(con, *field)?);
+                self.binary(*record, *update, op, tail);
+            }
+            Expr::VariantCon { con, constructor, argument } => {
+                let constructor = self.constructor(con.con, *constructor)?;
+                self.code.constructors.push(constructor);
+                let op = Op::Variant(count(self.code.constructors.len() - 1));
+                self.unary(*argument, op, tail);
+            }
+            Expr::EnumCon { con, constructor } => {
+                let constructor = self.constructor(*con, *constructor)?;
+                self.leaf_value(V::Enum(constructor), tail);
+            }
+            Expr::StructCon(fields) => self.structure(fields, tail),
+            Expr::StructProj { field, record } => {
+                let op = Op::StructProject(self.name(*field));
+                self.unary(*record, op, tail);
+            }
+            Expr::StructUpd { field, record, update } => {
+                let op = Op::StructUpdate(self.name(*field));
+                self.binary(*record, *update, op, tail);
+            }
+            Expr::App { .. } => self.application(id, tail),
+            Expr::TypeApp { function: inner, .. } | Expr::TypeAbs { body: inner, .. } => {
+                self.plan([Task::Expr(*inner, tail)]);
+            }
+            Expr::Abs { .. } => self.abstraction(id, tail),
+            Expr::Case { scrutinee, alternatives } => self.case(*scrutinee, alternatives, tail, Task::Expr)?,
+            Expr::Let { bindings, body } => {
+                let bound = bindings.iter().flat_map(|b| [Task::Expr(b.bound, false), Task::Bind(b.binder.0)]);
+                let mut tasks: Vec<_> = bound.collect();
+                tasks.extend([Task::Expr(*body, tail), Task::Leave(count(bindings.len()), tail)]);
+                self.plan(tasks);
+            }
+            Expr::Nil(_) => self.leaf_value(V::Nil, tail),
+            Expr::Cons { front, tail: rest, .. } => {
+                let mut tasks = vec![Task::Expr(*rest, false)];
+                tasks.extend(front.iter().rev().map(|item| Task::Expr(*item, false)));
+                tasks.extend([Task::Op(Op::Cons(count(front.len()))), Task::Return(tail)]);
+                self.plan(tasks);
+            }
+            Expr::None(_) => self.leaf_value(V::None, tail),
+            Expr::Some { value, .. } => self.unary(*value, Op::Some, tail),
+            Expr::Update(update) => self.action(id, update, tail),
+            other => self.special(other, tail)?,
+        }
+        Ok(())
+    }
+
+    /// The rarer forms: dynamic types, exceptions, interfaces.
+    fn special(&mut self, expr: &Expr, tail: bool) -> Result<(), Stop> {
+        match expr {
+            Expr::ToAny { ty, value } | Expr::ToAnyException { ty, value } => {
+                let op = Op::ToAny(self.ty(*ty)?);
+                self.unary(*value, op, tail);
+            }
+            Expr::FromAny { ty, value } | Expr::FromAnyException { ty, value } => {
+                let op = Op::FromAny(self.ty(*ty)?);
+                self.unary(*value, op, tail);
+            }
+            Expr::TypeRep(ty) => {
+                let ty = self.ty(*ty)?;
+                let ty = self.code.types[usize::try_from(ty).unwrap_or(0)].clone();
+                self.leaf_value(V::TypeRep(ty), tail);
+            }
+            Expr::Throw { exception, value, .. } => {
+                let op = Op::Throw(self.ty(*exception)?);
+                self.unary(*value, op, tail);
+            }
+            // A value of an interface is the record of its template, which knows its type.
+            Expr::ToInterface { value, .. } | Expr::ToRequiredInterface { value, .. } => {
+                self.plan([Task::Expr(*value, tail)]);
+            }
+            Expr::FromInterface { template, value, .. } => {
+                let op = Op::FromInterface(self.id(*template));
+                self.unary(*value, op, tail);
+            }
+            Expr::UnsafeFromInterface { template, contract_id, value, .. } => {
+                let op = Op::UnsafeFromInterface(self.id(*template));
+                self.binary(*contract_id, *value, op, tail);
+            }
+            Expr::FromRequiredInterface { requiring, value, .. } => {
+                let op = Op::FromRequiredInterface(self.id(*requiring));
+                self.unary(*value, op, tail);
+            }
+            Expr::UnsafeFromRequiredInterface { requiring, contract_id, value, .. } => {
+                let op = Op::UnsafeFromRequiredInterface(self.id(*requiring));
+                self.binary(*contract_id, *value, op, tail);
+            }
+            Expr::CallInterface { interface, method, value } => {
+                let op = Op::Method { interface: self.id(*interface), method: self.name(*method) };
+                self.unary(*value, op, tail);
+            }
+            Expr::ViewInterface { interface, value } => {
+                let op = Op::View(self.id(*interface));
+                self.unary(*value, op, tail);
+            }
+            Expr::SignatoryInterface { value, .. } => self.unary(*value, Op::InterfaceSignatories, tail),
+            Expr::ObserverInterface { value, .. } => self.unary(*value, Op::InterfaceObservers, tail),
+            Expr::InterfaceTemplateTypeRep { value, .. } => self.unary(*value, Op::InterfaceTypeRep, tail),
+            other => return Err(Stop::error(EngineError::Unsupported(format!("the expression {other:?}")))),
+        }
+        Ok(())
+    }
+
+    pub(super) fn leaf(&mut self, op: Op, tail: bool) {
+        self.emit(op);
+        self.end(tail);
+    }
+
+    fn leaf_value(&mut self, value: V, tail: bool) {
+        let op = self.constant(value);
+        self.leaf(op, tail);
+    }
+
+    fn unary(&mut self, argument: ExprId, op: Op, tail: bool) {
+        self.plan([Task::Expr(argument, false), Task::Op(op), Task::Return(tail)]);
+    }
+
+    /// The second argument is evaluated first.
+    fn binary(&mut self, first: ExprId, second: ExprId, op: Op, tail: bool) {
+        self.plan([Task::Expr(second, false), Task::Expr(first, false), Task::Op(op), Task::Return(tail)]);
+    }
+
+    fn record(&mut self, con: &TypeConApp, fields: &[FieldExpr], tail: bool) -> Result<(), Stop> {
+        for (place, (field, _)) in fields.iter().enumerate() {
+            if self.field(con, *field)? != count(place) {
+                return Err(ill_typed(format!("fields of a {} are not in order", self.reference(con.con))));
+            }
+        }
+        let op = Op::Record { id: self.id(con.con), fields: count(fields.len()) };
+        let mut tasks: Vec<_> = fields.iter().rev().map(|(_, value)| Task::Expr(*value, false)).collect();
+        tasks.extend([Task::Op(op), Task::Return(tail)]);
+        self.plan(tasks);
+        Ok(())
+    }
+
+    fn structure(&mut self, fields: &[FieldExpr], tail: bool) {
+        let package = &self.loaded.package;
+        let mut order: Vec<_> =
+            fields.iter().enumerate().map(|(i, (n, _))| (package.name(*n).clone(), count(i))).collect();
+        order.sort();
+        let (labels, order): (Vec<Name>, Vec<u32>) = order.into_iter().unzip();
+        self.code.structs.push(StructShape { labels: labels.into(), order });
+        let op = Op::Struct(count(self.code.structs.len() - 1));
+        let mut tasks: Vec<_> = fields.iter().rev().map(|(_, value)| Task::Expr(*value, false)).collect();
+        tasks.extend([Task::Op(op), Task::Return(tail)]);
+        self.plan(tasks);
+    }
+
+    /// Nested applications count as one: all arguments from the last to the first, then the function.
+    fn application(&mut self, id: ExprId, tail: bool) {
+        let mut head = id;
+        let mut arguments = Vec::new();
+        loop {
+            match self.loaded.package.expr(head) {
+                Expr::App { function, arguments: more } => {
+                    arguments.extend(more.iter().rev().copied());
+                    head = *function;
+                }
+                Expr::TypeApp { function, .. } => head = *function,
+                _ => break,
+            }
+        }
+        let given = count(arguments.len());
+        let mut tasks: Vec<_> = arguments.into_iter().map(|argument| Task::Expr(argument, false)).collect();
+        match self.loaded.package.expr(head) {
+            Expr::Builtin(builtin) if builtin.arity() > 0 && count(builtin.arity()) <= given => {
+                tasks.push(Task::Op(Op::Builtin(*builtin)));
+                let rest = given - count(builtin.arity());
+                tasks.push(if rest > 0 { Task::Call(rest, tail) } else { Task::Return(tail) });
+            }
+            _ => tasks.extend([Task::Expr(head, false), Task::Call(given, tail)]),
+        }
+        self.plan(tasks);
+    }
+
+    /// Nested functions count as one.
+    fn abstraction(&mut self, id: ExprId, tail: bool) {
+        let mut params = Vec::new();
+        let mut body = id;
+        loop {
+            match self.loaded.package.expr(body) {
+                Expr::Abs { params: more, body: inner } => {
+                    params.extend(more.iter().map(|(name, _)| *name));
+                    body = *inner;
+                }
+                Expr::TypeAbs { body: inner, .. } => body = *inner,
+                _ => break,
+            }
+        }
+        self.plan([Task::Begin(params), Task::Expr(body, true), Task::End, Task::Return(tail)]);
+    }
+
+    pub(super) fn case(
+        &mut self,
+        scrutinee: ExprId,
+        alternatives: &[Alternative],
+        tail: bool,
+        body: impl Fn(ExprId, bool) -> Task,
+    ) -> Result<(), Stop> {
+        let arms: Vec<_> = alternatives.iter().map(|a| self.pattern(&a.pattern)).collect::<Result<_, _>>()?;
+        let (patterns, binders): (Vec<_>, Vec<_>) = arms.into_iter().unzip();
+        let mut tasks = vec![Task::Expr(scrutinee, false), Task::Match(patterns)];
+        for (arm, (binders, alternative)) in binders.into_iter().zip(alternatives).enumerate() {
+            let bound = count(binders.len());
+            let end = Task::EndArm { binders: bound, tail };
+            tasks.extend([Task::Arm { arm, binders }, body(alternative.body, tail), end]);
+        }
+        tasks.push(Task::EndMatch);
+        self.plan(tasks);
+        Ok(())
+    }
+
+    fn pattern(&mut self, pattern: &Pattern) -> Result<(ArmPattern, Vec<NameId>), Stop> {
+        Ok(match pattern {
+            Pattern::Default => (ArmPattern::Any, Vec::new()),
+            Pattern::Variant { con, constructor, binder } => {
+                (ArmPattern::Variant(self.constructor(*con, *constructor)?.rank), vec![*binder])
+            }
+            Pattern::Enum { con, constructor } => {
+                (ArmPattern::Enum(self.constructor(*con, *constructor)?.rank), Vec::new())
+            }
+            Pattern::Unit => (ArmPattern::Unit, Vec::new()),
+            Pattern::Bool(flag) => (ArmPattern::Bool(*flag), Vec::new()),
+            Pattern::Nil => (ArmPattern::Nil, Vec::new()),
+            Pattern::Cons { head, tail } => (ArmPattern::Cons, vec![*head, *tail]),
+            Pattern::None => (ArmPattern::None, Vec::new()),
+            Pattern::Some(name) => (ArmPattern::Some, vec![*name]),
+        })
+    }
+
+    pub(super) fn value(&self, reference: RefId) -> Result<crate::code::GlobalRef, Stop> {
+        let id = self.reference(reference);
+        let loaded = self.registry.need(&id.package)?;
+        loaded.value(id).ok_or_else(|| ill_typed(format!("there is no value {id}")))
+    }
+
+    /// The place of a field in its record.
+    fn field(&self, con: &TypeConApp, field: NameId) -> Result<u32, Stop> {
+        let id = self.reference(con.con);
+        let name = self.loaded.package.name(field);
+        let data = self.registry.need(&id.package)?.data_type(id);
+        let place = data.and_then(|data| match &data.cons {
+            DataCons::Record(fields) => fields.iter().position(|(label, _)| label == name),
+            _ => None,
+        });
+        Ok(count(place.ok_or_else(|| ill_typed(format!("{id} has no field {name}")))?))
+    }
+
+    fn constructor(&self, con: RefId, constructor: NameId) -> Result<Arc<Constructor>, Stop> {
+        let id = self.reference(con);
+        let name = self.loaded.package.name(constructor);
+        let data = self.registry.need(&id.package)?.data_type(id);
+        let rank = data.and_then(|data| match &data.cons {
+            DataCons::Variant(all) => all.iter().position(|(constructor, _)| constructor == name),
+            DataCons::Enum(all) => all.iter().position(|constructor| constructor == name),
+            _ => None,
+        });
+        let rank = count(rank.ok_or_else(|| ill_typed(format!("{id} has no constructor {name}")))?);
+        Ok(Arc::new(Constructor { name: name.clone(), rank }))
+    }
+}
+
+fn builtin_value(builtin: Builtin) -> V {
+    match builtin {
+        Builtin::GenMapEmpty => V::GenMap(None),
+        Builtin::TextMapEmpty => V::TextMap(None),
+        other => V::Builtin(other),
+    }
+}
+
+fn literal_value(literal: &Literal) -> V {
+    match literal {
+        Literal::Int64(v) => V::Int64(*v),
+        Literal::Numeric(v) => V::Numeric(*v),
+        Literal::Text(v) => V::Text(v.clone()),
+        Literal::Timestamp(v) => V::Timestamp(*v),
+        Literal::Date(v) => V::Date(*v),
+        Literal::FailureCategory(v) => V::Int64(v.number()),
+    }
+}

@@ -1,0 +1,419 @@
+//! The machine: one stack of values, one of frames, one loop. It can stop at any operation and go on later.
+
+mod dynamic;
+mod exception;
+mod frame;
+mod ledger;
+
+pub(crate) use exception::{arithmetic, is_arithmetic, message_of};
+
+use crate::{
+    EngineError,
+    builtins::{Outcome, builtin},
+    code::{ArmPattern, Code, GlobalRef, Op},
+    ledger::Ledger,
+    registry::Registry,
+    run::Stop,
+    value::{Closure, P, Partial, Struct, V, Variant},
+};
+use frame::{Current, Frame};
+use lf::Builtin;
+use std::sync::Arc;
+
+/// What the machine does next.
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    /// The current function's next operation.
+    Execute,
+    /// The value on top goes to the frame on top.
+    Return,
+    /// The function on top takes as many arguments from below it.
+    Apply(u32),
+}
+
+/// The machine's state.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) ledger: Ledger,
+    stack: Vec<V>,
+    frames: Vec<Frame>,
+    current: Current,
+    mode: Mode,
+}
+
+/// Nested calls; each takes some tens of bytes.
+const MAX_FRAMES: usize = 20_000_000;
+
+pub(super) fn at(number: u32) -> usize {
+    usize::try_from(number).expect("32-bit numbers fit a usize")
+}
+
+fn ill_typed(what: &str) -> Stop {
+    Stop::error(EngineError::IllTyped(what.to_owned()))
+}
+
+impl Machine {
+    pub(crate) fn new(registry: Arc<Registry>, ledger: Ledger) -> Self {
+        let current = Current { code: Arc::new(Code::default()), function: 0, next: 0, base: 0, closure: None };
+        Self { registry, ledger, stack: Vec::new(), frames: Vec::new(), current, mode: Mode::Return }
+    }
+
+    /// Begins to apply a function to arguments, given in order.
+    pub(crate) fn start(
+        &mut self,
+        function: GlobalRef,
+        arguments: impl IntoIterator<Item = V, IntoIter: DoubleEndedIterator>,
+    ) -> Result<(), Stop> {
+        let function = self.function(function)?;
+        self.stack.clear();
+        self.stack.extend(arguments.into_iter().rev());
+        let n = u32::try_from(self.stack.len()).unwrap_or(u32::MAX);
+        self.stack.push(function);
+        self.frames.clear();
+        self.frames.push(Frame::Bottom);
+        self.mode = Mode::Apply(n);
+        Ok(())
+    }
+
+    /// Runs for at most `budget` operations, which it counts down. The value when the function has returned;
+    /// `None` if the budget is used up.
+    pub(crate) fn run(&mut self, budget: &mut u64) -> Result<Option<V>, Stop> {
+        while *budget > 0 {
+            *budget -= 1;
+            let step = match self.mode {
+                Mode::Execute => self.execute(),
+                Mode::Apply(n) => self.apply(n),
+                Mode::Return => match self.resume() {
+                    Ok(Some(value)) => return Ok(Some(value)),
+                    Ok(None) => Ok(()),
+                    Err(stop) => Err(stop),
+                },
+            };
+            match step {
+                Ok(()) => {}
+                Err(Stop::Throw(exception)) => self.unwind(exception)?,
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(None)
+    }
+
+    fn pop(&mut self) -> V {
+        self.stack.pop().expect("lowering counts what is on the stack")
+    }
+
+    fn top(&self) -> &V {
+        self.stack.last().expect("lowering counts what is on the stack")
+    }
+
+    fn local(&self, slot: u32) -> &V {
+        &self.stack[self.current.base + at(slot)]
+    }
+
+    fn push_frame(&mut self, frame: Frame) -> Result<(), Stop> {
+        if self.frames.len() >= MAX_FRAMES {
+            return Err(Stop::error(EngineError::Limit("calls are nested too deeply")));
+        }
+        self.frames.push(frame);
+        Ok(())
+    }
+
+    /// Leaves the current function until what comes now has returned.
+    fn suspend(&mut self) -> Result<(), Stop> {
+        let frame = Frame::Return(self.current.clone());
+        self.push_frame(frame)
+    }
+
+    /// One operation. If it stops with a question, it is done again after the answer: it has changed nothing.
+    fn execute(&mut self) -> Result<(), Stop> {
+        let current = &mut self.current;
+        let op = current.code.functions[at(current.function)].ops[at(current.next)];
+        current.next += 1;
+        let done = self.operation(op);
+        if matches!(done, Err(Stop::Need(_))) {
+            self.current.next -= 1;
+        }
+        done
+    }
+
+    fn operation(&mut self, op: Op) -> Result<(), Stop> {
+        match op {
+            Op::Local(slot) => self.stack.push(self.local(slot).clone()),
+            Op::Captured(n) => {
+                let closure = self.current.closure.as_ref().ok_or_else(|| ill_typed("no captures"))?;
+                self.stack.push(closure.captures[at(n)].clone());
+            }
+            Op::Constant(n) => self.stack.push(self.current.code.constants[at(n)].clone()),
+            Op::Global(global) => self.global(global)?,
+            Op::Closure(function) => self.close(function),
+            Op::Call(n) => {
+                self.suspend()?;
+                self.mode = Mode::Apply(n);
+            }
+            Op::TailCall(n) => {
+                let from = self.stack.len() - at(n) - 1;
+                drop(self.stack.drain(self.current.base..from));
+                self.mode = Mode::Apply(n);
+            }
+            Op::Return => {
+                let value = self.pop();
+                self.stack.truncate(self.current.base);
+                self.stack.push(value);
+                self.mode = Mode::Return;
+            }
+            Op::Builtin(function) => {
+                if let Some(value) = self.builtin(function, false)? {
+                    self.stack.push(value);
+                }
+            }
+            Op::Jump(target) => self.current.next = target,
+            Op::Match(table) => self.choose(table)?,
+            Op::Slide(n) => {
+                let value = self.pop();
+                self.stack.truncate(self.stack.len() - at(n));
+                self.stack.push(value);
+            }
+            data => return self.data(data),
+        }
+        Ok(())
+    }
+
+    /// Operations that build data and take it apart.
+    fn data(&mut self, op: Op) -> Result<(), Stop> {
+        let value = match op {
+            Op::Record { id, fields } => {
+                let fields = self.pop_many(fields);
+                V::record(self.current.code.ids[at(id)].clone(), fields)
+            }
+            Op::Project(n) => match self.pop() {
+                V::Record(record) => {
+                    record.fields.get(at(n)).cloned().ok_or_else(|| ill_typed("a record lacks a field"))?
+                }
+                _ => return Err(ill_typed("a field of no record")),
+            },
+            Op::Update(n) => {
+                let (record, value) = (self.pop(), self.pop());
+                let V::Record(mut record) = record else { return Err(ill_typed("an update of no record")) };
+                let field = record.make_mut().fields.get_mut(at(n));
+                *field.ok_or_else(|| ill_typed("a record lacks a field"))? = value;
+                V::Record(record)
+            }
+            Op::Variant(n) => {
+                let (constructor, value) = (self.current.code.constructors[at(n)].clone(), self.pop());
+                V::Variant(P::new(Variant { constructor, value }))
+            }
+            Op::Cons(n) => {
+                let front = self.pop_many(n);
+                let tail = self.pop();
+                front.into_iter().rev().fold(tail, |tail, head| V::cons(head, tail))
+            }
+            Op::Some => V::some(self.pop()),
+            Op::Struct(n) => {
+                let code = self.current.code.clone();
+                let shape = &code.structs[at(n)];
+                let given = self.pop_many(u32::try_from(shape.labels.len()).unwrap_or(u32::MAX));
+                let fields = shape.order.iter().map(|place| given[at(*place)].clone()).collect();
+                V::Struct(P::new(Struct { labels: shape.labels.clone(), fields }))
+            }
+            Op::StructProject(n) => {
+                let V::Struct(fields) = self.pop() else { return Err(ill_typed("a field of no struct")) };
+                fields.fields[self.label(&fields, n)?].clone()
+            }
+            Op::StructUpdate(n) => {
+                let (fields, value) = (self.pop(), self.pop());
+                let V::Struct(mut fields) = fields else { return Err(ill_typed("an update of no struct")) };
+                let place = self.label(&fields, n)?;
+                fields.make_mut().fields[place] = value;
+                V::Struct(fields)
+            }
+            other => return self.dynamic(other),
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn label(&self, fields: &Struct, name: u32) -> Result<usize, Stop> {
+        let name = &self.current.code.names[at(name)];
+        fields.labels.iter().position(|label| label == name).ok_or_else(|| ill_typed("a struct lacks a field"))
+    }
+
+    /// Pops values, the one on top first.
+    fn pop_many(&mut self, n: u32) -> Vec<V> {
+        let from = self.stack.len() - at(n);
+        self.stack.drain(from..).rev().collect()
+    }
+
+    /// A closure of a function of the running code.
+    fn close(&mut self, function: u32) {
+        let code = self.current.code.clone();
+        let places = code.functions[at(function)].captures.iter();
+        let captures = places.map(|place| match place {
+            crate::code::Place::Local(slot) => self.local(*slot).clone(),
+            crate::code::Place::Captured(n) => {
+                self.current.closure.as_ref().map_or(V::Unit, |closure| closure.captures[at(*n)].clone())
+            }
+        });
+        let captures = captures.collect();
+        self.stack.push(V::Closure(P::new(Closure { code, function, captures })));
+    }
+
+    fn choose(&mut self, table: u32) -> Result<(), Stop> {
+        let value = self.pop();
+        let arms = &self.current.code.tables[at(table)];
+        let arm = arms.iter().find(|arm| match (&arm.pattern, &value) {
+            (ArmPattern::Any, _)
+            | (ArmPattern::Unit, V::Unit)
+            | (ArmPattern::Nil, V::Nil)
+            | (ArmPattern::Cons, V::Cons(_))
+            | (ArmPattern::None, V::None)
+            | (ArmPattern::Some, V::Some(_)) => true,
+            (ArmPattern::Variant(rank), V::Variant(variant)) => variant.constructor.rank == *rank,
+            (ArmPattern::Enum(rank), V::Enum(constructor)) => constructor.rank == *rank,
+            (ArmPattern::Bool(expected), V::Bool(flag)) => expected == flag,
+            _ => false,
+        });
+        let arm = arm.ok_or_else(|| ill_typed("no alternative matches"))?;
+        match (&arm.pattern, &value) {
+            (ArmPattern::Variant(_), V::Variant(variant)) => self.stack.push(variant.value.clone()),
+            (ArmPattern::Cons, V::Cons(cons)) => self.stack.extend([cons.head.clone(), cons.tail.clone()]),
+            (ArmPattern::Some, V::Some(inner)) => self.stack.push((**inner).clone()),
+            _ => {}
+        }
+        self.current.next = arm.target;
+        Ok(())
+    }
+
+    /// The code of a definition, lowered when it is first needed.
+    fn code(&self, global: GlobalRef) -> Result<Arc<Code>, Stop> {
+        let (loaded, definition) = self.registry.global(global).ok_or_else(|| ill_typed("a definition is missing"))?;
+        if let Some(code) = definition.code.get() {
+            return Ok(code.clone());
+        }
+        let code = Arc::new(crate::lower::lower(&self.registry, loaded, definition.key)?);
+        Ok(definition.code.get_or_init(|| code).clone())
+    }
+
+    /// A definition that is a function of contracts: known without evaluating anything.
+    fn function(&self, global: GlobalRef) -> Result<V, Stop> {
+        Ok(V::Closure(P::new(Closure { code: self.code(global)?, function: 1, captures: Vec::new() })))
+    }
+
+    /// Pushes the value of a definition, evaluating it if nobody has yet.
+    fn global(&mut self, global: GlobalRef) -> Result<(), Stop> {
+        let (_, definition) = self.registry.global(global).ok_or_else(|| ill_typed("a definition is missing"))?;
+        if let Some(value) = definition.value.get() {
+            let value = value.clone();
+            self.stack.push(value);
+            return Ok(());
+        }
+        let code = self.code(global)?;
+        self.suspend()?;
+        self.push_frame(Frame::Cache(global))?;
+        self.enter(Current { code, function: 0, next: 0, base: self.stack.len(), closure: None });
+        Ok(())
+    }
+
+    fn enter(&mut self, current: Current) {
+        self.current = current;
+        self.mode = Mode::Execute;
+    }
+
+    /// Applies the function on top; the frame on top waits for the result.
+    fn apply(&mut self, n: u32) -> Result<(), Stop> {
+        let function = self.pop();
+        if let (V::Builtin(builtin), true) = (&function, n > 0)
+            && let Err(stop) = self.prepare(*builtin)
+        {
+            self.stack.push(function);
+            return Err(stop);
+        }
+        let arity = match &function {
+            V::Closure(closure) => closure.code.functions[at(closure.function)].arity,
+            V::Builtin(builtin) => u32::try_from(builtin.arity()).unwrap_or(u32::MAX),
+            V::Partial(partial) => {
+                self.stack.extend(partial.arguments.iter().rev().cloned());
+                let held = u32::try_from(partial.arguments.len()).unwrap_or(u32::MAX);
+                self.stack.push(partial.function.clone());
+                self.mode = Mode::Apply(n + held);
+                return Ok(());
+            }
+            _ => return Err(ill_typed("something that is no function is applied")),
+        };
+        if n < arity {
+            let arguments = self.pop_many(n);
+            let value = if n == 0 { function } else { V::Partial(P::new(Partial { function, arguments })) };
+            self.stack.push(value);
+            self.mode = Mode::Return;
+            return Ok(());
+        }
+        if n > arity {
+            self.push_frame(Frame::Apply(n - arity))?;
+        }
+        match function {
+            V::Closure(closure) => {
+                let (code, function) = (closure.code.clone(), closure.function);
+                let base = self.stack.len() - at(arity);
+                self.enter(Current { code, function, next: 0, base, closure: Some(closure) });
+            }
+            V::Builtin(function) => {
+                self.mode = Mode::Return;
+                if let Some(value) = self.builtin(function, true)? {
+                    self.stack.push(value);
+                }
+            }
+            _ => return Err(ill_typed("something that is no function is applied")),
+        }
+        Ok(())
+    }
+
+    /// Asks all questions that a function of the language can have, while its arguments are still on the stack.
+    fn prepare(&self, function: Builtin) -> Result<(), Stop> {
+        if function == Builtin::AnyExceptionMessage
+            && let V::Any(any) = self.top()
+            && let Some(id) = any.ty.as_con()
+            && !exception::is_arithmetic(id)
+        {
+            self.code(exception::message_of(&self.registry, id)?)?;
+        }
+        Ok(())
+    }
+
+    /// A function of the language with its arguments on the stack. `None`: the machine goes on to compute it.
+    fn builtin(&mut self, function: Builtin, tail: bool) -> Result<Option<V>, Stop> {
+        self.prepare(function)?;
+        let arguments = self.pop_many(u32::try_from(function.arity()).unwrap_or(u32::MAX));
+        let frame = match builtin(&self.registry, function, arguments)? {
+            Outcome::Value(value) => return Ok(Some(value)),
+            Outcome::Foldl { function, first, list } => {
+                self.stack.push(first);
+                Frame::Foldl { function, list }
+            }
+            Outcome::Foldr { function, first, list } => {
+                self.stack.push(first);
+                Frame::Foldr { function, items: list.items().cloned().collect() }
+            }
+            Outcome::EqualList { function, left, right } => {
+                self.stack.push(V::Bool(true));
+                Frame::EqualList { function, left, right }
+            }
+            Outcome::Message { global, exception } => {
+                self.stack.push(exception);
+                if !tail {
+                    self.suspend()?;
+                }
+                self.push_frame(Frame::Apply(1))?;
+                self.push_frame(Frame::Cache(global))?;
+                let code = self.code(global)?;
+                self.enter(Current { code, function: 0, next: 0, base: self.stack.len(), closure: None });
+                return Ok(None);
+            }
+        };
+        if !tail {
+            self.suspend()?;
+        }
+        self.push_frame(frame)?;
+        self.mode = Mode::Return;
+        Ok(None)
+    }
+}

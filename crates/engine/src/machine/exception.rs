@@ -1,0 +1,107 @@
+//! Exceptions: finding who handles them, undoing what they leave, and what becomes of those that nobody handles.
+
+use super::{Current, Machine, Mode, frame::Frame};
+use crate::{
+    EngineError,
+    registry::{Key, Registry},
+    run::Stop,
+    ty::{Ty, qualified},
+    value::{Any, P, V},
+};
+use base::Identifier;
+use std::sync::Arc;
+
+/// The exception of arithmetic in the standard library.
+const ARITHMETIC: (&str, &str) = ("DA.Exception.ArithmeticError", "ArithmeticError");
+
+const NO_MESSAGE: &str = "(the message of the exception could not be computed)";
+
+impl EngineError {
+    /// An exception that nobody handled.
+    pub(crate) fn unhandled(error_id: String, message: &str) -> Self {
+        let category = lf::FailureCategory::InvalidGivenCurrentSystemStateOther.number();
+        Self::Failure { error_id, category, message: message.to_owned(), metadata: Vec::new() }
+    }
+}
+
+pub(crate) fn is_arithmetic(id: &Identifier) -> bool {
+    (id.module.as_str(), id.entity.as_str()) == ARITHMETIC
+}
+
+/// The exception that arithmetic throws. If no package defines it, no model can handle it either.
+pub(crate) fn arithmetic(registry: &Registry, message: String) -> Stop {
+    let module = base::DottedName::new(ARITHMETIC.0);
+    let entity = base::DottedName::new(ARITHMETIC.1);
+    let (Ok(module), Ok(entity)) = (module, entity) else { return super::ill_typed("a constant name is invalid") };
+    let id = |package: &base::PackageId| Identifier {
+        package: package.clone(),
+        module: module.clone(),
+        entity: entity.clone(),
+    };
+    let mut ids = registry.all().map(|loaded| (loaded, id(loaded.package.id())));
+    match ids.find(|(loaded, id)| loaded.exception(id).is_some()) {
+        Some((_, id)) => {
+            let value = V::record(Arc::new(id.clone()), vec![V::Text(message.into())]);
+            Stop::Throw(V::Any(P::new(Any { ty: Ty::con(&id), value })))
+        }
+        None => {
+            let error_id = format!("UNHANDLED_EXCEPTION/{}", qualified(&module, &entity));
+            Stop::error(EngineError::unhandled(error_id, &message))
+        }
+    }
+}
+
+impl Machine {
+    /// Looks for the nearest `try` that may handle the exception, undoes its body, and asks its handler.
+    pub(super) fn unwind(&mut self, exception: V) -> Result<(), Stop> {
+        let mut prevented = false;
+        while let Some(frame) = self.frames.pop() {
+            match frame {
+                Frame::Try { handler, height, mark } if !prevented => {
+                    self.ledger.roll_back(mark);
+                    self.stack.truncate(height);
+                    self.stack.extend([exception.clone(), handler]);
+                    self.frames.push(Frame::Handler { exception });
+                    self.mode = Mode::Apply(1);
+                    return Ok(());
+                }
+                Frame::Prevent => prevented = true,
+                Frame::Uncaught(error_id) => {
+                    return Err(Stop::error(EngineError::unhandled(error_id, NO_MESSAGE)));
+                }
+                _ => {}
+            }
+        }
+        self.unhandled(&exception)
+    }
+
+    /// Computes the message of an exception that nobody handled, to fail with it.
+    fn unhandled(&mut self, exception: &V) -> Result<(), Stop> {
+        let V::Any(any) = exception else { return Err(super::ill_typed("an exception has no type")) };
+        let id = any.ty.as_con().ok_or_else(|| super::ill_typed("an exception is of no exception type"))?;
+        let error_id = format!("UNHANDLED_EXCEPTION/{}", qualified(&id.module, &id.entity));
+        if is_arithmetic(id)
+            && let V::Record(record) = &any.value
+            && let Some(V::Text(message)) = record.fields.first()
+        {
+            return Err(Stop::error(EngineError::unhandled(error_id, message)));
+        }
+        // The exception is thrown already, so there is no asking for packages any more.
+        let Ok(code) = message_of(&self.registry, id).and_then(|global| self.code(global)) else {
+            return Err(Stop::error(EngineError::unhandled(error_id, NO_MESSAGE)));
+        };
+        self.stack.clear();
+        self.stack.push(any.value.clone());
+        self.frames.clear();
+        self.frames.extend([Frame::Uncaught(error_id), Frame::Apply(1)]);
+        self.enter(Current { code, function: 0, next: 0, base: 1, closure: None });
+        Ok(())
+    }
+}
+
+/// The function that gives the message of an exception.
+pub(crate) fn message_of(registry: &Registry, id: &Identifier) -> Result<crate::code::GlobalRef, Stop> {
+    let loaded = registry.need(&id.package)?;
+    let found = loaded.exception(id).and_then(|((m, e), _)| loaded.global(Key::Message(m, e)));
+    found.ok_or_else(|| Stop::error(EngineError::IllTyped(format!("{id} is no exception"))))
+}

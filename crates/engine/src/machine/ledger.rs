@@ -1,0 +1,233 @@
+//! Operations on the ledger.
+
+use super::{Machine, at, frame::Frame, ill_typed};
+use crate::{
+    EngineError,
+    code::{ChoiceCode, Op},
+    ledger::{UNNUMBERED, parties},
+    registry::Key,
+    run::{Question, Stop},
+    translate::{TranslateError, to_ledger, to_machine},
+    typing::{Data, Head},
+    value::V,
+};
+use base::{ContractId, Identifier};
+use std::sync::Arc;
+use transaction::{ContractInstance, Exercise, Fetch, NodeVersion};
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Self::error(error)
+    }
+}
+
+impl Machine {
+    pub(super) fn ledger_operation(&mut self, op: Op) -> Result<(), Stop> {
+        match op {
+            Op::PreventBegin => self.push_frame(Frame::Prevent)?,
+            Op::PreventEnd => self.end_prevent()?,
+            Op::Precondition(template) => {
+                if !matches!(self.pop(), V::Bool(true)) {
+                    let template = (*self.current.code.ids[at(template)]).clone();
+                    let argument =
+                        to_ledger(self.local(0)).map_or_else(|_| "its argument".into(), |v| format!("{v:?}"));
+                    return Err(EngineError::Precondition { template, argument }.into());
+                }
+            }
+            Op::Contract { slot, id, interface } => self.contract(slot, id, interface)?,
+            Op::Verify { slot } => self.verify(slot)?,
+            Op::Create => self.create()?,
+            Op::Begin { choice, id, argument } => self.begin(choice, id, argument)?,
+            Op::End => {
+                let result = to_ledger(self.top())?;
+                self.ledger.end(Some(result));
+            }
+            Op::Fetch { slot, id, interface } => self.fetch(slot, id, interface)?,
+            Op::Time => {
+                self.ledger.time_used = true;
+                self.stack.push(V::Timestamp(self.ledger.ledger_time));
+            }
+            Op::TimeLess => {
+                let V::Timestamp(limit) = self.pop() else { return Err(ill_typed("a time is no timestamp")) };
+                self.ledger.time_used = true;
+                self.stack.push(V::Bool(self.ledger.ledger_time < limit));
+            }
+            other => return Err(ill_typed(&format!("{other:?} is out of place"))),
+        }
+        Ok(())
+    }
+
+    fn end_prevent(&mut self) -> Result<(), Stop> {
+        match self.frames.pop() {
+            Some(Frame::Prevent) => Ok(()),
+            _ => Err(ill_typed("a scope was not closed")),
+        }
+    }
+
+    fn contract_id(&self, slot: u32) -> Result<ContractId, Stop> {
+        match self.local(slot) {
+            V::ContractId(id) => Ok(id.clone()),
+            _ => Err(ill_typed("something that is no contract id is used as one")),
+        }
+    }
+
+    /// The argument of an active contract, as the template or interface asks for it.
+    fn contract(&mut self, slot: u32, id: u32, interface: bool) -> Result<(), Stop> {
+        let contract_id = self.contract_id(slot)?;
+        let wanted = self.current.code.ids[at(id)].clone();
+        if self.ledger.is_unasked(&contract_id) {
+            return Err(Stop::Need(Question::Contract(contract_id)));
+        }
+        let instance = self.ledger.active(&contract_id)?.instance.clone();
+        let template = self.template_as(&contract_id, &instance, &wanted, interface)?;
+        let known = self.ledger.active(&contract_id)?;
+        let view = known.views.iter().find(|(seen, ..)| *seen == template);
+        let (argument, verified) = match view {
+            Some((_, argument, verified)) => (argument.clone(), *verified),
+            None => {
+                let argument = self.argument(&contract_id, &instance, &template)?;
+                self.ledger.active(&contract_id)?.views.push((template.clone(), argument.clone(), false));
+                (argument, false)
+            }
+        };
+        if verified {
+            self.stack.push(argument);
+            self.current.next += 2;
+            return Ok(());
+        }
+        let loaded = self.registry.need(&template.package)?;
+        let info = loaded.template(&template).and_then(|((m, t), _)| loaded.global(Key::Info(m, t)));
+        let info = self.function(info.ok_or_else(|| ill_typed("a template is missing"))?)?;
+        self.push_frame(Frame::Prevent)?;
+        self.stack.extend([argument.clone(), argument, info]);
+        Ok(())
+    }
+
+    /// The template under which a contract is used, if it can be used as asked.
+    fn template_as(
+        &self,
+        id: &ContractId,
+        instance: &ContractInstance,
+        wanted: &Identifier,
+        interface: bool,
+    ) -> Result<Identifier, Stop> {
+        let actual = &instance.template;
+        let fits = if interface {
+            self.implements(actual, wanted)?
+        } else {
+            let name = &self.registry.need(&wanted.package)?.package.metadata().name;
+            let same = actual.module == wanted.module && actual.entity == wanted.entity;
+            actual == wanted || (same && *name == instance.package_name)
+        };
+        if fits {
+            Ok(if interface { actual.clone() } else { wanted.clone() })
+        } else {
+            let (expected, actual) = (wanted.clone(), actual.clone());
+            Err(EngineError::WronglyTyped { id: id.clone(), expected, actual }.into())
+        }
+    }
+
+    fn argument(&self, id: &ContractId, instance: &ContractInstance, template: &Identifier) -> Result<V, Stop> {
+        let data = Data::closed(&self.registry, template).map_err(|package| Stop::package(&package))?;
+        to_machine(&self.registry, &instance.argument, Head::Data(data)).map_err(|error| match error {
+            TranslateError::Missing(package) => Stop::package(&package),
+            TranslateError::Mismatch(why) => {
+                EngineError::Upgrade { id: id.clone(), template: template.clone(), why }.into()
+            }
+        })
+    }
+
+    /// What the template says of the contract must be what the ledger says.
+    fn verify(&mut self, slot: u32) -> Result<(), Stop> {
+        let info = self.pop();
+        self.end_prevent()?;
+        let contract_id = self.contract_id(slot)?;
+        let template = self.template_of(self.top())?;
+        let V::Record(info) = info else { return Err(ill_typed("stakeholders are no record")) };
+        let [observers, signatories] = &info.fields[..] else { return Err(ill_typed("stakeholders are no pair")) };
+        let (observers, signatories) = (parties(observers)?, parties(signatories)?);
+        let known = self.ledger.active(&contract_id)?;
+        let stakeholders = &signatories | &observers;
+        if known.instance.signatories != signatories || known.instance.stakeholders != stakeholders {
+            let why = "its signatories or observers would be others".to_owned();
+            return Err(EngineError::Upgrade { id: contract_id, template: (*template).clone(), why }.into());
+        }
+        for (seen, _, verified) in &mut known.views {
+            *verified |= *seen == *template;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self) -> Result<(), Stop> {
+        let (info, argument) = (self.pop(), self.pop());
+        let template = self.template_of(&argument)?;
+        let V::Record(info) = info else { return Err(ill_typed("stakeholders are no record")) };
+        let [observers, signatories] = &info.fields[..] else { return Err(ill_typed("stakeholders are no pair")) };
+        let signatories = parties(signatories)?;
+        let stakeholders = &signatories | &parties(observers)?;
+        let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
+        let instance = ContractInstance {
+            template: (*template).clone(),
+            package_name,
+            argument: to_ledger(&argument)?,
+            signatories,
+            stakeholders,
+            key: None,
+        };
+        let id = self.ledger.create(instance, argument)?;
+        self.stack.push(V::ContractId(id));
+        Ok(())
+    }
+
+    fn begin(&mut self, choice: u32, id: u32, argument: u32) -> Result<(), Stop> {
+        let (observers, controllers) = (self.pop(), self.pop());
+        let contract_id = self.contract_id(id)?;
+        let template = self.template_of(self.top())?;
+        let code = self.current.code.clone();
+        let ChoiceCode { owner, is_interface, name, consuming } = &code.choices[at(choice)];
+        let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
+        let argument = to_ledger(self.local(argument))?;
+        let instance = self.ledger.active(&contract_id)?.instance.clone();
+        self.ledger.begin(Exercise {
+            contract_id,
+            package_name,
+            template: (*template).clone(),
+            interface: is_interface.then(|| (**owner).clone()),
+            choice: name.clone(),
+            consuming: *consuming,
+            actors: parties(&controllers)?,
+            argument,
+            signatories: instance.signatories.clone(),
+            stakeholders: instance.stakeholders.clone(),
+            choice_observers: parties(&observers)?,
+            choice_authorizers: None,
+            children: UNNUMBERED,
+            result: None,
+            key: None,
+            by_key: false,
+            version: NodeVersion::V2_1,
+        })?;
+        Ok(())
+    }
+
+    fn fetch(&mut self, slot: u32, id: u32, interface: bool) -> Result<(), Stop> {
+        let contract_id = self.contract_id(slot)?;
+        let template = self.template_of(self.top())?;
+        let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
+        let instance = self.ledger.active(&contract_id)?.instance.clone();
+        let actors = self.ledger.authorizers() & &instance.stakeholders;
+        self.ledger.fetch(Fetch {
+            contract_id,
+            package_name,
+            template: (*template).clone(),
+            interface: interface.then(|| Arc::unwrap_or_clone(self.current.code.ids[at(id)].clone())),
+            actors,
+            signatories: instance.signatories.clone(),
+            stakeholders: instance.stakeholders.clone(),
+            key: None,
+            by_key: false,
+            version: NodeVersion::V2_1,
+        })?;
+        Ok(())
+    }
+}

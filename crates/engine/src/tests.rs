@@ -1,0 +1,180 @@
+//! Packages that others compiled, run through a ledger of three lines.
+
+mod examples;
+mod pure;
+
+use crate::{
+    Command, Engine, EngineError, Outcome, PackageRef, Question, Replay, RootAction, Run, Step, Submission, TypeRef,
+};
+use base::{ContractId, Hash, Name, PackageId, PartyId, Timestamp};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+};
+use transaction::{ContractInstance, Node, NodeId, Parties, Transaction, Value};
+
+/// The folder with DARs; `None`, with the reason printed, where it is missing. In CI that is a failure.
+fn dars() -> Option<PathBuf> {
+    let start = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside = start.ancestors().map(|dir| dir.join("shared/data")).find(|dir| dir.is_dir());
+    let found = env::var_os("CONCORDAT_TEST_DATA").map(PathBuf::from).or(beside);
+    assert!(found.is_some() || env::var_os("CI").is_none(), "test data is missing; set CONCORDAT_TEST_DATA");
+    if found.is_none() {
+        println!("skipped: test data is missing; set CONCORDAT_TEST_DATA");
+    }
+    found.map(|data| data.join("dars"))
+}
+
+/// An engine with a DAR, and the DAR's main package.
+fn load(file: &str) -> Option<(Engine, PackageId)> {
+    let dar = lf::read_dar(&fs::read(dars()?.join(file)).unwrap()).unwrap();
+    let engine = Engine::new();
+    for package in &dar.packages {
+        engine.add_package(package.package.clone());
+    }
+    Some((engine, dar.main))
+}
+
+fn party(name: &str) -> PartyId {
+    PartyId::new(name).unwrap()
+}
+
+fn parties(names: &[&str]) -> Parties {
+    names.iter().map(|name| party(name)).collect()
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// A ledger in memory: active contracts, everybody sees everything.
+struct Ledger {
+    engine: Engine,
+    main: PackageId,
+    contracts: BTreeMap<ContractId, ContractInstance>,
+    count: u8,
+}
+
+const NOW: Timestamp = Timestamp::EPOCH;
+
+/// Runs to the end.
+fn drive(mut run: Run, contracts: &BTreeMap<ContractId, ContractInstance>) -> Result<Outcome, EngineError> {
+    loop {
+        match run.step(1000) {
+            Step::Done(outcome) => return Ok(*outcome),
+            Step::Error(error) => return Err(error),
+            Step::Interrupted => {}
+            Step::Need(Question::Contract(id)) => run.answer_contract(contracts.get(&id).cloned()).unwrap(),
+            Step::Need(Question::Package(id)) => panic!("package {id} is missing"),
+        }
+    }
+}
+
+impl Ledger {
+    fn new(file: &str) -> Option<Self> {
+        let (engine, main) = load(file)?;
+        Some(Self { engine, main, contracts: BTreeMap::new(), count: 0 })
+    }
+
+    fn ty(&self, module: &str, entity: &str) -> TypeRef {
+        let package = PackageRef::Id(self.main.clone());
+        TypeRef { package, module: module.parse().unwrap(), entity: entity.parse().unwrap() }
+    }
+
+    fn create(&self, module: &str, entity: &str, argument: Value) -> Command {
+        Command::Create { template: self.ty(module, entity), argument }
+    }
+
+    fn exercise(&self, module: &str, entity: &str, id: &ContractId, choice: &str, argument: Value) -> Command {
+        let (template, contract_id) = (self.ty(module, entity), id.clone());
+        Command::Exercise { template, contract_id, choice: name(choice), argument }
+    }
+
+    fn interpret(&mut self, act_as: &[&str], commands: Vec<Command>) -> Result<Outcome, EngineError> {
+        self.count += 1;
+        let submission = Submission {
+            act_as: parties(act_as),
+            commands,
+            preferences: BTreeMap::new(),
+            ledger_time: NOW,
+            preparation_time: NOW,
+            submission_seed: Hash([self.count; 32]),
+            participant: participant(),
+        };
+        drive(self.engine.submit(submission)?, &self.contracts)
+    }
+
+    /// Interprets, checks that all root nodes reinterpret to the same nodes, and commits.
+    fn submit(&mut self, act_as: &[&str], commands: Vec<Command>) -> Result<Transaction, EngineError> {
+        let outcome = self.interpret(act_as, commands)?;
+        let transaction = outcome.transaction;
+        transaction.authorize(&parties(act_as)).unwrap();
+        self.check_replay(&parties(act_as), outcome.seed, &transaction);
+        let undone = transaction.rolled_back();
+        for (id, node) in transaction.nodes() {
+            match node {
+                _ if undone[usize::try_from(id.0).unwrap()] => {}
+                Node::Create(create) => {
+                    drop(self.contracts.insert(create.contract_id.clone(), create.instance.clone()))
+                }
+                Node::Exercise(exercise) if exercise.consuming => drop(self.contracts.remove(&exercise.contract_id)),
+                _ => {}
+            }
+        }
+        Ok(transaction)
+    }
+
+    /// Reinterprets each root; contracts created by earlier roots count as known.
+    fn check_replay(&self, authorizers: &Parties, seed: Hash, transaction: &Transaction) {
+        let mut contracts = self.contracts.clone();
+        for (n, root) in transaction.roots().iter().enumerate() {
+            let expected = transaction.subtree(*root).unwrap();
+            let node = transaction.get(*root).unwrap();
+            let seed = node.has_seed().then(|| transaction::seed::node_seed(&seed, u32::try_from(n).unwrap()));
+            let Some(root) = root_action(node) else { continue };
+            let replay =
+                Replay { root, authorizers: authorizers.clone(), seed, ledger_time: NOW, preparation_time: NOW };
+            let again = drive(self.engine.reinterpret(replay).unwrap(), &contracts).unwrap();
+            assert_eq!(again.transaction, expected);
+            let created = expected.nodes().filter_map(|(_, node)| match node {
+                Node::Create(create) => Some((create.contract_id.clone(), create.instance.clone())),
+                _ => None,
+            });
+            contracts.extend(created);
+        }
+    }
+}
+
+fn participant() -> base::ParticipantId {
+    let namespace = base::Namespace(base::Fingerprint::of(&Hash([7; 32])));
+    base::ParticipantId(base::Uid::new("p", namespace).unwrap())
+}
+
+/// What a view's root action says of a node.
+fn root_action(node: &Node) -> Option<RootAction> {
+    Some(match node.clone() {
+        Node::Create(node) => RootAction::Create { template: node.instance.template, argument: node.instance.argument },
+        Node::Exercise(node) => RootAction::Exercise {
+            template: node.template,
+            interface: node.interface,
+            contract_id: node.contract_id,
+            choice: node.choice,
+            argument: node.argument,
+        },
+        Node::Fetch(node) => {
+            RootAction::Fetch { template: node.template, interface: node.interface, contract_id: node.contract_id }
+        }
+        Node::QueryByKey(_) | Node::Rollback(_) => return None,
+    })
+}
+
+/// The ids of contracts created in a transaction, in order.
+fn created(transaction: &Transaction) -> Vec<ContractId> {
+    transaction.created_contracts().cloned().collect()
+}
+
+/// The node with a number.
+fn node(transaction: &Transaction, number: u32) -> &Node {
+    transaction.get(NodeId(number)).unwrap()
+}

@@ -1,0 +1,1 @@
+//! Functions of compiled libraries and of packages written here.
