@@ -1,6 +1,6 @@
 //! DAR files: zip archives of packages with a manifest.
 
-use crate::{LfError, Metadata, Package};
+use crate::{LfError, Metadata, Package, walk::parts_first};
 use base::{
     PackageId,
     limits::{MAX_DAR_ENTRIES, MAX_DAR_INFLATED_BYTES, MAX_DAR_RATIO},
@@ -20,7 +20,7 @@ const MANIFEST: &str = "META-INF/MANIFEST.MF";
 pub struct Dar {
     /// The package that the DAR is made for.
     pub main: PackageId,
-    /// The main package, then those that it needs, each once, in the order of the manifest.
+    /// The main package and those that it needs, each once, dependencies before dependents.
     pub packages: Vec<DarPackage>,
     /// The SDK that built it, for display.
     pub sdk_version: Option<String>,
@@ -58,13 +58,32 @@ pub fn read_dar(bytes: &[u8]) -> Result<Dar, LfError> {
             packages.push(DarPackage { payload: payload.into(), package: Arc::new(package) });
         }
     }
-    for DarPackage { package, .. } in &packages {
-        if let Some(missing) = package.dependencies().difference(&ids).next() {
+    let main = packages[0].package.id().clone();
+    let packages = dependencies_first(&packages)?;
+    Ok(Dar { main, packages, sdk_version: manifest.get("Sdk-Version").cloned() })
+}
+
+/// The packages in the order in which they can be used. All that they refer to must be there; ids are hashes, so that
+/// there are no cycles.
+fn dependencies_first(packages: &[DarPackage]) -> Result<Vec<DarPackage>, LfError> {
+    let places: BTreeMap<&PackageId, usize> = packages.iter().map(|p| p.package.id()).zip(0..).collect();
+    let mut ordered = Vec::new();
+    let mut done = vec![false; packages.len()];
+    for DarPackage { package, .. } in packages {
+        if let Some(missing) = package.dependencies().iter().find(|id| !places.contains_key(id)) {
             return Err(LfError::MissingPackage { package: package.id().to_string(), missing: missing.to_string() });
         }
     }
-    let main = packages[0].package.id().clone();
-    Ok(Dar { main, packages, sdk_version: manifest.get("Sdk-Version").cloned() })
+    for root in 0..packages.len() {
+        let needed = |i: usize, part: &mut dyn FnMut(usize)| {
+            packages[i].package.dependencies().iter().for_each(|id| part(places[id]));
+        };
+        for place in parts_first(root, |i| done[i], needed) {
+            done[place] = true;
+            ordered.push(packages[place].clone());
+        }
+    }
+    Ok(ordered)
 }
 
 /// Writes a DAR of archive payloads; equal payloads give equal bytes.
@@ -116,7 +135,8 @@ impl Dar {
     /// The package that the DAR is made for.
     #[must_use]
     pub fn main(&self) -> &Arc<Package> {
-        &self.packages[0].package
+        let main = self.packages.iter().find(|package| package.package.id() == &self.main);
+        &main.expect("the main package is among the packages").package
     }
 }
 

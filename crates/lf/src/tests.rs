@@ -1,10 +1,10 @@
 //! Packages that others compiled: all are read, counted and identified, or refused for the right reason.
 
-use crate::{Dar, LfError, read_dar, read_package};
-use base::{Coded, codes};
+use crate::{Dar, LfError, assemble_payload, read_dar, read_package, write_dar};
+use base::{Coded, PackageName, PackageVersion, codes};
 use proptest::prelude::*;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
 };
@@ -65,6 +65,11 @@ fn the_inventory_is_read_and_counted_or_refused() {
                 assert_eq!(dar.main().metadata().name.as_str(), line["name"], "{file}");
                 assert_eq!(dar.main().metadata().version.as_str(), line["version"], "{file}");
                 assert_eq!(dar.main().language_version().to_string(), line["lf_main"], "{file}");
+                let mut usable = BTreeSet::new();
+                for package in dar.packages.iter().map(|package| &package.package) {
+                    assert!(package.dependencies().is_subset(&usable), "{file}: {}", package.id());
+                    usable.insert(package.id().clone());
+                }
                 for (what, count) in counts(&dar) {
                     assert_eq!(count.to_string(), line[what], "{what} of {file}");
                 }
@@ -89,7 +94,10 @@ fn the_inventory_is_read_and_counted_or_refused() {
 /// The smallest packages of the inventory: every construct of the language, in both versions.
 fn small_packages() -> Vec<Vec<u8>> {
     let Some(folder) = dars() else { return Vec::new() };
-    let read = |file| read_dar(&fs::read(folder.join(file)).unwrap()).unwrap().packages[0].payload.to_vec();
+    let read = |file| {
+        let dar = read_dar(&fs::read(folder.join(file)).unwrap()).unwrap();
+        dar.packages.last().unwrap().payload.to_vec()
+    };
     ["test-2.1.6ae9a07f.dar", "test-2.2.721b5efa.dar"].map(read).into()
 }
 
@@ -115,6 +123,25 @@ fn a_damaged_archive_is_named_so() {
     assert!(matches!(cut, LfError::Zip(_)), "{cut}");
     assert_eq!(cut.code(), codes::DAR_PARSE_ERROR);
     assert!(matches!(read_package(b"no protobuf"), Err(LfError::Wire { .. })));
+    let endless = read_package(&[8, 0].repeat(2_000_001)).unwrap_err();
+    assert!(endless.to_string().contains("more than 2000000 fields"), "{endless}");
+}
+
+#[test]
+fn a_package_that_is_not_there_is_missed() {
+    let (name, version) = (PackageName::new("needy").unwrap(), PackageVersion::new("1.0.0").unwrap());
+    let needed = assemble_payload("module A { record R = {}; }", &name, &version).unwrap();
+    let id = read_package(&needed).unwrap().id().clone();
+    let source = format!("module B {{ record R = {{ r: '{id}':A:R }}; }}");
+    let main = assemble_payload(&source, &name, &version).unwrap();
+    let missed = read_dar(&write_dar(&main, &[]).unwrap()).unwrap_err();
+    assert!(matches!(&missed, LfError::MissingPackage { missing, .. } if missing == id.as_str()), "{missed}");
+    assert_eq!(missed.code(), codes::DAR_NOT_SELF_CONSISTENT);
+    let dar = read_dar(&write_dar(&main, &[&needed]).unwrap()).unwrap();
+    let order: Vec<_> = dar.packages.iter().map(|package| package.package.id().clone()).collect();
+    assert_eq!(order, [id, dar.main.clone()]);
+    assert_eq!(&*dar.packages[0].payload, needed);
+    assert_eq!(dar.main().id(), &dar.main);
 }
 
 /// A package of which one expression is nested `depth` times in `Some`, in the shape of LF 2.1.

@@ -3,6 +3,9 @@
 
 use crate::LfError;
 
+/// Fields of one message: far more than any table of a package has, few enough to hold.
+const MAX_FIELDS: usize = 2_000_000;
+
 /// A field's value as it stands in the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire<'a> {
@@ -65,6 +68,10 @@ impl<'a> Message<'a> {
         let mut rest = bytes;
         let mut fields = Vec::new();
         while !rest.is_empty() {
+            if fields.len() == MAX_FIELDS {
+                let what = format!("it has more than {MAX_FIELDS} fields");
+                return Err(LfError::Invalid { message: name, what });
+            }
             fields.push(field(&mut rest).ok_or(LfError::Wire { message: name })?);
         }
         Ok(Self { name, fields })
