@@ -35,6 +35,10 @@ pub(crate) enum Outcome {
         left: V,
         right: V,
     },
+    Trace {
+        message: Arc<str>,
+        value: V,
+    },
     /// Apply the message function of an exception.
     Message {
         global: GlobalRef,
@@ -72,7 +76,10 @@ pub(crate) fn builtin(registry: &Registry, function: Builtin, arguments: Vec<V>)
     match function {
         B::Equal | B::LessEq | B::Less | B::GreaterEq | B::Greater => comparison(function, &arguments),
         B::Foldl | B::Foldr | B::EqualList => fold(function, arguments),
-        B::Trace => arguments.into_iter().nth(1).map(Outcome::Value).ok_or_else(|| wrong(function)),
+        B::Trace => match <[V; 2]>::try_from(arguments) {
+            Ok([V::Text(message), value]) => Ok(Outcome::Trace { message, value }),
+            _ => Err(wrong(function)),
+        },
         B::Error => match &arguments[..] {
             [V::Text(message)] => Err(Stop::error(EngineError::User(message.to_string()))),
             _ => Err(wrong(function)),

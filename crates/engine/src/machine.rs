@@ -16,7 +16,7 @@ use crate::{
     run::Stop,
     value::{Closure, P, Partial, Struct, V, Variant},
 };
-use frame::{Current, Frame};
+use frame::{Current, Fold, Frame};
 use lf::Builtin;
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ enum Mode {
 pub(crate) struct Machine {
     pub(crate) registry: Arc<Registry>,
     pub(crate) ledger: Ledger,
+    /// What the model traced.
+    pub(crate) traces: Vec<Arc<str>>,
     stack: Vec<V>,
     frames: Vec<Frame>,
     current: Current,
@@ -43,7 +45,9 @@ pub(crate) struct Machine {
 }
 
 /// Nested calls; each takes some tens of bytes.
-const MAX_FRAMES: usize = 20_000_000;
+const MAX_FRAMES: usize = 10_000_000;
+/// Traces that are kept until somebody takes them.
+const MAX_TRACES: usize = 1000;
 
 pub(super) fn at(number: u32) -> usize {
     usize::try_from(number).expect("32-bit numbers fit a usize")
@@ -56,7 +60,15 @@ fn ill_typed(what: &str) -> Stop {
 impl Machine {
     pub(crate) fn new(registry: Arc<Registry>, ledger: Ledger) -> Self {
         let current = Current { code: Arc::new(Code::default()), function: 0, next: 0, base: 0, closure: None };
-        Self { registry, ledger, stack: Vec::new(), frames: Vec::new(), current, mode: Mode::Return }
+        Self {
+            registry,
+            ledger,
+            traces: Vec::new(),
+            stack: Vec::new(),
+            frames: Vec::new(),
+            current,
+            mode: Mode::Return,
+        }
     }
 
     /// Begins to apply a function to arguments, given in order.
@@ -73,6 +85,23 @@ impl Machine {
         self.frames.clear();
         self.frames.push(Frame::Bottom);
         self.mode = Mode::Apply(n);
+        Ok(())
+    }
+
+    /// Begins to evaluate a definition, and to apply it if there are arguments.
+    #[cfg(test)]
+    pub(crate) fn evaluate(&mut self, global: GlobalRef, arguments: Vec<V>) -> Result<(), Stop> {
+        let n = u32::try_from(arguments.len()).unwrap_or(u32::MAX);
+        self.stack.extend(arguments.into_iter().rev());
+        self.frames.push(Frame::Bottom);
+        if n > 0 {
+            self.frames.push(Frame::Apply(n));
+        }
+        let code = Arc::new(Code {
+            functions: vec![crate::code::Function { ops: vec![Op::Global(global), Op::Return], ..Default::default() }],
+            ..Code::default()
+        });
+        self.enter(Current { code, function: 0, next: 0, base: self.stack.len(), closure: None });
         Ok(())
     }
 
@@ -383,19 +412,25 @@ impl Machine {
     fn builtin(&mut self, function: Builtin, tail: bool) -> Result<Option<V>, Stop> {
         self.prepare(function)?;
         let arguments = self.pop_many(u32::try_from(function.arity()).unwrap_or(u32::MAX));
-        let frame = match builtin(&self.registry, function, arguments)? {
+        let fold = match builtin(&self.registry, function, arguments)? {
             Outcome::Value(value) => return Ok(Some(value)),
             Outcome::Foldl { function, first, list } => {
                 self.stack.push(first);
-                Frame::Foldl { function, list }
+                Fold::Left { function, list }
             }
             Outcome::Foldr { function, first, list } => {
                 self.stack.push(first);
-                Frame::Foldr { function, items: list.items().cloned().collect() }
+                Fold::Right { function, items: list.items().cloned().collect() }
             }
             Outcome::EqualList { function, left, right } => {
                 self.stack.push(V::Bool(true));
-                Frame::EqualList { function, left, right }
+                Fold::EqualList { function, left, right }
+            }
+            Outcome::Trace { message, value } => {
+                if self.traces.len() < MAX_TRACES {
+                    self.traces.push(message);
+                }
+                return Ok(Some(value));
             }
             Outcome::Message { global, exception } => {
                 self.stack.push(exception);
@@ -412,7 +447,7 @@ impl Machine {
         if !tail {
             self.suspend()?;
         }
-        self.push_frame(frame)?;
+        self.push_frame(Frame::Fold(Box::new(fold)))?;
         self.mode = Mode::Return;
         Ok(None)
     }

@@ -19,7 +19,8 @@ pub(crate) struct Node {
     size: usize,
 }
 
-/// No side may weigh more than this many times the other (Adams; 3 and 2 are the proven pair).
+/// No side may weigh more than `DELTA` times the other; a rotation is single if the inner side weighs less than `RATIO`
+/// times the outer one. A weight is the size and one; 3 and 2 are the pair that is proven to keep trees balanced.
 const DELTA: usize = 3;
 const RATIO: usize = 2;
 
@@ -34,14 +35,14 @@ fn node(key: V, value: V, left: Map, right: Map) -> Map {
 
 /// A node whose sides differ by at most one insertion or deletion from balanced ones.
 fn balanced(key: V, value: V, left: Map, right: Map) -> Map {
-    let (l, r) = (size(&left), size(&right));
-    if l + r < 2 || (r <= DELTA * l.max(1) && l <= DELTA * r.max(1)) {
+    let (l, r) = (size(&left) + 1, size(&right) + 1);
+    if r <= DELTA * l && l <= DELTA * r {
         return node(key, value, left, right);
     }
     if r > l {
         let Some(top) = &right else { return node(key, value, left, right) };
         match &top.left {
-            Some(inner) if inner.size >= RATIO * size(&top.right).max(1) => node(
+            Some(inner) if inner.size + 1 >= RATIO * (size(&top.right) + 1) => node(
                 inner.key.clone(),
                 inner.value.clone(),
                 node(key, value, left, inner.left.clone()),
@@ -52,7 +53,7 @@ fn balanced(key: V, value: V, left: Map, right: Map) -> Map {
     } else {
         let Some(top) = &left else { return node(key, value, left, right) };
         match &top.right {
-            Some(inner) if inner.size >= RATIO * size(&top.left).max(1) => node(
+            Some(inner) if inner.size + 1 >= RATIO * (size(&top.left) + 1) => node(
                 inner.key.clone(),
                 inner.value.clone(),
                 node(top.key.clone(), top.value.clone(), top.left.clone(), inner.left.clone()),
@@ -153,4 +154,19 @@ impl<'a> Iterator for Entries<'a> {
         self.descend(&node.right);
         Some((&node.key, &node.value))
     }
+}
+
+/// Whether no node's sides differ too much: the law that keeps ways short.
+#[cfg(test)]
+pub(crate) fn is_balanced(map: &Map) -> bool {
+    let mut todo = vec![map];
+    while let Some(next) = todo.pop() {
+        let Some(node) = next else { continue };
+        let (l, r) = (size(&node.left) + 1, size(&node.right) + 1);
+        if r > DELTA * l || l > DELTA * r {
+            return false;
+        }
+        todo.extend([&node.left, &node.right]);
+    }
+    true
 }

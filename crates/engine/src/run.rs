@@ -171,6 +171,11 @@ impl Run {
         }
     }
 
+    /// What the model traced since this was asked last, at most a thousand texts; for logs.
+    pub fn take_traces(&mut self) -> Vec<std::sync::Arc<str>> {
+        std::mem::take(&mut self.machine.traces)
+    }
+
     /// The contract that was asked for, or that there is none which the submitters may use.
     pub fn answer_contract(&mut self, contract: Option<ContractInstance>) -> Result<(), EngineError> {
         match self.asked.take() {

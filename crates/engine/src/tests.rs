@@ -1,7 +1,9 @@
 //! Packages that others compiled, run through a ledger of three lines.
 
+mod actions;
 mod examples;
 mod pure;
+mod values;
 
 use crate::{
     Command, Engine, EngineError, Outcome, PackageRef, Question, Replay, RootAction, Run, Step, Submission, TypeRef,
@@ -77,6 +79,20 @@ impl Ledger {
         Some(Self { engine, main, contracts: BTreeMap::new(), count: 0 })
     }
 
+    /// A ledger with the tests' own model, of a version.
+    fn of_model(versions: &[(&str, &str)]) -> Self {
+        let engine = Engine::new();
+        let packages = versions.iter().map(|(source, version)| pure::model(source, version));
+        let ids: Vec<_> = packages
+            .map(|package| {
+                let id = package.id().clone();
+                engine.add_package(std::sync::Arc::new(package));
+                id
+            })
+            .collect();
+        Self { engine, main: ids[0].clone(), contracts: BTreeMap::new(), count: 0 }
+    }
+
     fn ty(&self, module: &str, entity: &str) -> TypeRef {
         let package = PackageRef::Id(self.main.clone());
         TypeRef { package, module: module.parse().unwrap(), entity: entity.parse().unwrap() }
@@ -91,9 +107,9 @@ impl Ledger {
         Command::Exercise { template, contract_id, choice: name(choice), argument }
     }
 
-    fn interpret(&mut self, act_as: &[&str], commands: Vec<Command>) -> Result<Outcome, EngineError> {
+    fn submission(&mut self, act_as: &[&str], commands: Vec<Command>) -> Submission {
         self.count += 1;
-        let submission = Submission {
+        Submission {
             act_as: parties(act_as),
             commands,
             preferences: BTreeMap::new(),
@@ -101,7 +117,11 @@ impl Ledger {
             preparation_time: NOW,
             submission_seed: Hash([self.count; 32]),
             participant: participant(),
-        };
+        }
+    }
+
+    fn interpret(&mut self, act_as: &[&str], commands: Vec<Command>) -> Result<Outcome, EngineError> {
+        let submission = self.submission(act_as, commands);
         drive(self.engine.submit(submission)?, &self.contracts)
     }
 

@@ -117,7 +117,7 @@ impl<'a> Inward<'a> {
         match head {
             Head::Builtin(builtin, arguments) => self.builtin(value, builtin, &arguments),
             Head::Data(data) => self.data(value, &data),
-            Head::Nat(_) | Head::Other => mismatch("its type is none of the ledger's"),
+            Head::Nat(_) | Head::Struct(_) | Head::Other => mismatch("its type is none of the ledger's"),
         }
     }
 

@@ -1,7 +1,11 @@
 //! Types at run time: closed types without synonyms, as `Any` and `TypeRep` hold them.
 
-use base::{DottedName, Identifier, Name};
-use lf::{BuiltinType, Package, Type, TypeId};
+use crate::{
+    registry::Registry,
+    typing::{Head, Typed},
+};
+use base::{DottedName, Identifier, Name, PackageId};
+use lf::BuiltinType;
 use std::sync::Arc;
 
 /// A closed type as its parts in pre-order, so that comparing and dropping are loops.
@@ -36,30 +40,31 @@ impl Ty {
         }
     }
 
-    /// A closed type without synonyms. `None` if it is neither, or too large.
-    pub(crate) fn closed(package: &Package, ty: TypeId) -> Option<Self> {
+    /// A type without free variables, its synonyms expanded. `None` if it has some, is polymorphic, or is too large.
+    pub(crate) fn closed(registry: &Registry, ty: Typed) -> Result<Option<Self>, PackageId> {
         let mut parts = Vec::new();
         let mut todo = vec![ty];
         while let Some(ty) = todo.pop() {
-            if parts.len() > MAX_PARTS {
-                return None;
-            }
-            match package.ty(ty) {
-                Type::Con(con) => parts.push(Part::Con(package.reference(*con).clone())),
-                Type::Builtin(builtin) => parts.push(Part::Builtin(*builtin)),
-                Type::Nat(n) => parts.push(Part::Nat(*n)),
-                Type::App(function, argument) => {
-                    parts.push(Part::App);
-                    todo.extend([*argument, *function]);
+            let (head, arguments) = match ty.head(registry)? {
+                Head::Builtin(builtin, arguments) => (Part::Builtin(builtin), arguments),
+                Head::Data(data) => (Part::Con(data.id), data.arguments),
+                Head::Nat(n) => (Part::Nat(n), Vec::new()),
+                Head::Struct(fields) => {
+                    let (labels, types): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
+                    (Part::Struct(labels.into()), types)
                 }
-                Type::Struct(fields) => {
-                    parts.push(Part::Struct(fields.iter().map(|(label, _)| package.name(*label).clone()).collect()));
-                    todo.extend(fields.iter().rev().map(|(_, ty)| *ty));
-                }
-                Type::Var(_) | Type::Synonym(..) | Type::Forall(..) => return None,
+                Head::Other => return Ok(None),
+            };
+            // The parts of a struct follow it without applications.
+            let applied = if matches!(head, Part::Struct(_)) { 0 } else { arguments.len() };
+            if parts.len() + applied + todo.len() > MAX_PARTS {
+                return Ok(None);
             }
+            parts.extend(std::iter::repeat_n(Part::App, applied));
+            parts.push(head);
+            todo.extend(arguments.into_iter().rev());
         }
-        Some(Self(parts.into()))
+        Ok(Some(Self(parts.into())))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Types in their place: a number of a package's arena with what its variables stand for.
 
 use crate::registry::{Loaded, Registry};
-use base::{Identifier, PackageId};
+use base::{Identifier, Name, PackageId};
 use lf::{BuiltinType, DataCons, NameId, RefId, Type, TypeId};
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(crate) enum Head {
     Builtin(BuiltinType, Vec<Typed>),
     Nat(u8),
     Data(Data),
+    /// Fields in the order of their names.
+    Struct(Vec<(Name, Typed)>),
     /// No type of ledger values.
     Other,
 }
@@ -27,6 +29,7 @@ pub(crate) enum Head {
 /// A data type applied to its arguments.
 pub(crate) struct Data {
     pub(crate) id: Identifier,
+    pub(crate) arguments: Vec<Typed>,
     loaded: Arc<Loaded>,
     env: Env,
 }
@@ -73,7 +76,11 @@ impl Typed {
                     return Data::applied(registry, &here.loaded, *reference, arguments).map(Head::Data);
                 }
                 Type::Nat(n) => return Ok(Head::Nat(*n)),
-                Type::Forall(..) | Type::Struct(_) => return Ok(Head::Other),
+                Type::Struct(fields) => {
+                    let name = |name: NameId| here.loaded.package.name(name).clone();
+                    return Ok(Head::Struct(fields.iter().map(|(label, ty)| (name(*label), here.at(*ty))).collect()));
+                }
+                Type::Forall(..) => return Ok(Head::Other),
             };
             here = next;
         }
@@ -90,14 +97,14 @@ impl Data {
         let id = from.package.reference(reference).clone();
         let loaded = registry.get(&id.package).ok_or_else(|| id.package.clone())?.clone();
         let params = loaded.data_type(&id).map_or(&[][..], |data| &data.params);
-        let env = params.iter().map(|(name, _)| *name).zip(arguments).collect();
-        Ok(Self { env: Arc::new(env), loaded, id })
+        let env = params.iter().map(|(name, _)| *name).zip(arguments.iter().cloned()).collect();
+        Ok(Self { env: Arc::new(env), loaded, id, arguments })
     }
 
     /// A data type without parameters.
     pub(crate) fn closed(registry: &Registry, id: &Identifier) -> Result<Self, PackageId> {
         let loaded = registry.get(&id.package).ok_or_else(|| id.package.clone())?.clone();
-        Ok(Self { id: id.clone(), loaded, env: Env::default() })
+        Ok(Self { id: id.clone(), arguments: Vec::new(), loaded, env: Env::default() })
     }
 
     /// Its fields or constructors; `None` if there is no such type.

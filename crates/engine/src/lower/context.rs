@@ -6,6 +6,7 @@ use crate::{
     registry::{Loaded, Registry},
     run::Stop,
     ty::Ty,
+    typing::Typed,
     value::V,
 };
 use base::Identifier;
@@ -244,7 +245,8 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn ty(&mut self, ty: TypeId) -> Result<u32, Stop> {
-        let closed = Ty::closed(&self.loaded.package, ty);
+        let loaded = self.registry.need(self.loaded.package.id())?;
+        let closed = Ty::closed(self.registry, Typed::closed(loaded, ty)).map_err(|package| Stop::package(&package))?;
         self.code.types.push(closed.ok_or_else(|| ill_typed("a type of Any or TypeRep is not closed"))?);
         Ok(count(self.code.types.len() - 1))
     }

@@ -1,6 +1,10 @@
 //! Operations whose meaning depends on types at run time: `Any`, exceptions, interfaces.
 
-use super::{Machine, Mode, at, frame::Frame, ill_typed};
+use super::{
+    Machine, Mode, at,
+    frame::{Frame, Try},
+    ill_typed,
+};
 use crate::{
     EngineError,
     code::{GlobalRef, Op},
@@ -38,7 +42,7 @@ impl Machine {
                 self.suspend()?;
                 let mark = self.ledger.begin_try();
                 let height = self.stack.len();
-                self.push_frame(Frame::Try { handler, height, mark })?;
+                self.push_frame(Frame::Try(Box::new(Try { handler, height, mark })))?;
                 self.stack.extend([V::Unit, body]);
                 self.mode = Mode::Apply(1);
                 return Ok(());

@@ -1,6 +1,9 @@
 //! Exceptions: finding who handles them, undoing what they leave, and what becomes of those that nobody handles.
 
-use super::{Current, Machine, Mode, frame::Frame};
+use super::{
+    Current, Machine, Mode,
+    frame::{Frame, Try},
+};
 use crate::{
     EngineError,
     registry::{Key, Registry},
@@ -57,11 +60,12 @@ impl Machine {
         let mut prevented = false;
         while let Some(frame) = self.frames.pop() {
             match frame {
-                Frame::Try { handler, height, mark } if !prevented => {
+                Frame::Try(waiting) if !prevented => {
+                    let Try { handler, height, mark } = *waiting;
                     self.ledger.roll_back(mark);
                     self.stack.truncate(height);
                     self.stack.extend([exception.clone(), handler]);
-                    self.frames.push(Frame::Handler { exception });
+                    self.frames.push(Frame::Handler(Box::new(exception)));
                     self.mode = Mode::Apply(1);
                     return Ok(());
                 }

@@ -33,12 +33,26 @@ pub(super) enum Frame {
     Apply(u32),
     /// The value is a definition's.
     Cache(GlobalRef),
-    Foldl {
+    Fold(Box<Fold>),
+    /// The body of a `try`.
+    Try(Box<Try>),
+    /// The handler of a `try`, asked what to do about the exception.
+    Handler(Box<V>),
+    /// Exceptions from above cannot be caught below.
+    Prevent,
+    /// The message of an exception that nobody handled, with the id of the error.
+    Uncaught(String),
+}
+
+/// A fold that waits for the result of its function.
+#[derive(Debug)]
+pub(super) enum Fold {
+    Left {
         function: V,
         list: V,
     },
     /// The next item is the last one.
-    Foldr {
+    Right {
         function: V,
         items: Vec<V>,
     },
@@ -47,20 +61,14 @@ pub(super) enum Frame {
         left: V,
         right: V,
     },
-    /// The body of a `try`.
-    Try {
-        handler: V,
-        height: usize,
-        mark: Mark,
-    },
-    /// The handler of a `try`, asked what to do about the exception.
-    Handler {
-        exception: V,
-    },
-    /// Exceptions from above cannot be caught below.
-    Prevent,
-    /// The message of an exception that nobody handled, with the id of the error.
-    Uncaught(String),
+}
+
+/// What handles an exception: a function, the height of the stack for it, and what is to be undone.
+#[derive(Debug)]
+pub(super) struct Try {
+    pub(super) handler: V,
+    pub(super) height: usize,
+    pub(super) mark: Mark,
 }
 
 impl Machine {
@@ -75,29 +83,14 @@ impl Machine {
                     definition.value.get_or_init(|| self.top().clone());
                 }
             }
-            Some(Frame::Foldl { function, list }) => {
-                if let V::Cons(cons) = list {
-                    let so_far = self.pop();
-                    self.stack.extend([cons.head.clone(), so_far, function.clone()]);
-                    self.frames.push(Frame::Foldl { function, list: cons.tail.clone() });
-                    self.mode = Mode::Apply(2);
-                }
-            }
-            Some(Frame::Foldr { function, mut items }) => {
-                if let Some(item) = items.pop() {
-                    self.stack.extend([item, function.clone()]);
-                    self.frames.push(Frame::Foldr { function, items });
-                    self.mode = Mode::Apply(2);
-                }
-            }
-            Some(Frame::EqualList { function, left, right }) => self.equal_list(function, &left, &right),
-            Some(Frame::Try { .. }) => self.ledger.end_try(),
-            Some(Frame::Handler { exception }) => match self.pop() {
+            Some(Frame::Fold(fold)) => self.fold(*fold),
+            Some(Frame::Try(_)) => self.ledger.end_try(),
+            Some(Frame::Handler(exception)) => match self.pop() {
                 V::Some(action) => {
                     self.stack.extend([V::Unit, (*action).clone()]);
                     self.mode = Mode::Apply(1);
                 }
-                _ => return Err(Stop::Throw(exception)),
+                _ => return Err(Stop::Throw(*exception)),
             },
             Some(Frame::Prevent) => return Err(ill_typed("a scope was not closed")),
             Some(Frame::Uncaught(error_id)) => {
@@ -108,20 +101,46 @@ impl Machine {
         Ok(None)
     }
 
-    /// The flag on top says whether the items before were equal.
-    fn equal_list(&mut self, function: V, left: &V, right: &V) {
-        match (self.top(), left, right) {
-            (V::Bool(true), V::Cons(a), V::Cons(b)) => {
-                self.pop();
-                self.stack.extend([b.head.clone(), a.head.clone(), function.clone()]);
-                self.frames.push(Frame::EqualList { function, left: a.tail.clone(), right: b.tail.clone() });
-                self.mode = Mode::Apply(2);
+    /// The value on top is what the function gave for the item before.
+    fn fold(&mut self, fold: Fold) {
+        let rest = match fold {
+            Fold::Left { function, list: V::Cons(cons) } => {
+                let so_far = self.pop();
+                self.stack.extend([cons.head.clone(), so_far, function.clone()]);
+                Fold::Left { function, list: cons.tail.clone() }
             }
-            (V::Bool(true), V::Nil, V::Nil) | (V::Bool(false), ..) => {}
-            _ => {
-                self.pop();
-                self.stack.push(V::Bool(false));
+            Fold::Left { .. } => return,
+            Fold::Right { function, mut items } => {
+                let Some(item) = items.pop() else { return };
+                self.stack.extend([item, function.clone()]);
+                Fold::Right { function, items }
             }
-        }
+            Fold::EqualList { function, left, right } => match (self.top(), &left, &right) {
+                (V::Bool(true), V::Cons(a), V::Cons(b)) => {
+                    self.pop();
+                    self.stack.extend([b.head.clone(), a.head.clone(), function.clone()]);
+                    Fold::EqualList { function, left: a.tail.clone(), right: b.tail.clone() }
+                }
+                (V::Bool(true), V::Nil, V::Nil) | (V::Bool(false), ..) => return,
+                _ => {
+                    self.pop();
+                    self.stack.push(V::Bool(false));
+                    return;
+                }
+            },
+        };
+        self.frames.push(Frame::Fold(Box::new(rest)));
+        self.mode = Mode::Apply(2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Depth of calls costs as many bytes each.
+    #[test]
+    fn frames_and_values_are_small() {
+        assert_eq!((size_of::<Frame>(), size_of::<V>()), (40, 32));
     }
 }
