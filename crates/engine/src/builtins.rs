@@ -110,10 +110,10 @@ pub(crate) fn builtin(registry: &Registry, function: Builtin, arguments: Vec<V>)
 }
 
 fn incomparable(why: Incomparable) -> Stop {
-    Stop::error(EngineError::NotComparable(match why {
-        Incomparable::Function => "functions have no order",
-        Incomparable::ContractId => "a contract id of this transaction may become the other one",
-    }))
+    Stop::error(match why {
+        Incomparable::Function => EngineError::NotComparable,
+        Incomparable::ContractId => EngineError::ContractIdComparability,
+    })
 }
 
 fn comparison(function: Builtin, arguments: &[V]) -> Result<Outcome, Stop> {

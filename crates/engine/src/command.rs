@@ -149,7 +149,9 @@ fn resolve(
             let all = registry.all().filter(|loaded| loaded.package.metadata().name == *name);
             let highest = all.max_by_key(|loaded| version_order(&loaded.package.metadata().version));
             let preferred = preferences.get(name).cloned();
-            preferred.or_else(|| highest.map(|l| l.package.id().clone())).ok_or_else(|| unknown(what))?
+            preferred
+                .or_else(|| highest.map(|loaded| loaded.package.id().clone()))
+                .ok_or_else(|| Stop::error(EngineError::UnknownPackageName(name.clone())))?
         }
     };
     let id = Identifier { package, module: what.module.clone(), entity: what.entity.clone() };

@@ -26,7 +26,7 @@ pub enum EngineError {
         /// Its template.
         template: Identifier,
     },
-    /// The contract is of another template, or does not implement the interface.
+    /// The contract is of another template.
     #[error("contract {id} is of template {actual}, but {expected} was expected")]
     WronglyTyped {
         /// The contract.
@@ -36,15 +36,33 @@ pub enum EngineError {
         /// What it is.
         actual: Identifier,
     },
-    /// A contract does not fit the version of its template under which it is used.
-    #[error("contract {id} cannot be used as {template}: {why}")]
-    Upgrade {
+    /// The contract's template does not implement the interface.
+    #[error("contract {id} is of template {template}, which does not implement {interface}")]
+    NotImplemented {
+        /// The contract.
+        id: ContractId,
+        /// What was asked for.
+        interface: Identifier,
+        /// What it is.
+        template: Identifier,
+    },
+    /// The argument of a contract does not fit the version of its template under which it is used.
+    #[error("the argument of contract {id} does not fit {template}: {why}")]
+    UpgradeTranslation {
         /// The contract.
         id: ContractId,
         /// The template under which it is used.
         template: Identifier,
         /// What differs.
         why: String,
+    },
+    /// A contract would be another one under the version of its template under which it is used.
+    #[error("contract {id} cannot be used as {template}: its signatories or observers would be others")]
+    UpgradeValidation {
+        /// The contract.
+        id: ContractId,
+        /// The template under which it is used.
+        template: Identifier,
     },
     /// Somebody's authority is missing.
     #[error(transparent)]
@@ -72,15 +90,27 @@ pub enum EngineError {
         /// The contract argument.
         argument: String,
     },
-    /// Values that have no order were compared.
-    #[error("values cannot be compared: {0}")]
-    NotComparable(&'static str),
+    /// Functions were compared.
+    #[error("functions have no order; compare other values")]
+    NotComparable,
+    /// A contract id of this transaction was compared with one that it may become.
+    #[error("a contract id of this transaction cannot be compared with one of the ledger that begins like it")]
+    ContractIdComparability,
+    /// A text is not what a function of the language needs.
+    #[error("a text of the model is {0}")]
+    MalformedBytes(&'static str),
+    /// A text that the ledger cannot hold.
+    #[error("a text has a NUL character; leave it out")]
+    MalformedText,
     /// A value is nested too deeply for the ledger.
     #[error("a value is nested deeper than the ledger allows ({depth} levels at most); make it flatter", depth = base::limits::MAX_VALUE_DEPTH)]
     ValueNesting,
     /// A value that is none of the ledger's would have to be stored.
     #[error("a value of the model cannot stand on the ledger: {0}")]
     NotSerializable(&'static str),
+    /// A command names a package that nobody has given.
+    #[error("no package has the name {0}; upload one")]
+    UnknownPackageName(base::PackageName),
     /// A choice that the template or interface does not have.
     #[error("{owner} has no choice {choice}")]
     UnknownChoice {
@@ -122,15 +152,19 @@ impl Coded for EngineError {
             },
             Self::Unsupported(_) => codes::UNSUPPORTED_OPERATION,
             Self::UnexpectedAnswer => codes::INTERNAL_ERROR,
-            Self::WronglyTyped { .. }
-            | Self::Upgrade { .. }
-            | Self::User(_)
-            | Self::Precondition { .. }
-            | Self::NotComparable(_)
-            | Self::ValueNesting
-            | Self::NotSerializable(_)
-            | Self::Limit(_)
-            | Self::IllTyped(_) => codes::DAML_INTERPRETATION_ERROR,
+            Self::WronglyTyped { .. } => codes::WRONGLY_TYPED_CONTRACT,
+            Self::NotImplemented { .. } => codes::CONTRACT_DOES_NOT_IMPLEMENT_INTERFACE,
+            Self::UpgradeTranslation { .. } => codes::INTERPRETATION_UPGRADE_ERROR_TRANSLATION_FAILED,
+            Self::UpgradeValidation { .. } => codes::INTERPRETATION_UPGRADE_ERROR_VALIDATION_FAILED,
+            Self::User(_) => codes::INTERPRETATION_USER_ERROR,
+            Self::Precondition { .. } => codes::TEMPLATE_PRECONDITION_VIOLATED,
+            Self::NotComparable => codes::NON_COMPARABLE_VALUES,
+            Self::ContractIdComparability => codes::CONTRACT_ID_COMPARABILITY,
+            Self::MalformedBytes(_) => codes::INTERPRETATION_CRYPTO_ERROR_MALFORMED_BYTE_ENCODING,
+            Self::MalformedText => codes::MALFORMED_TEXT,
+            Self::ValueNesting => codes::VALUE_NESTING,
+            Self::UnknownPackageName(_) => codes::UNRESOLVED_PACKAGE_NAME,
+            Self::NotSerializable(_) | Self::Limit(_) | Self::IllTyped(_) => codes::DAML_INTERPRETATION_ERROR,
         }
     }
 

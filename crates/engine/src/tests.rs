@@ -3,12 +3,13 @@
 mod actions;
 mod examples;
 mod pure;
+mod upgrade;
 mod values;
 
 use crate::{
     Command, Engine, EngineError, Outcome, PackageRef, Question, Replay, RootAction, Run, Step, Submission, TypeRef,
 };
-use base::{ContractId, Hash, Name, PackageId, PartyId, Timestamp};
+use base::{ContractId, Hash, Identifier, Name, PackageId, PartyId, Timestamp};
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -145,23 +146,43 @@ impl Ledger {
         Ok(transaction)
     }
 
-    /// Reinterprets each root; contracts created by earlier roots count as known.
+    /// Reinterprets each action, at whatever depth, as those who see only its view do.
     fn check_replay(&self, authorizers: &Parties, seed: Hash, transaction: &Transaction) {
         let mut contracts = self.contracts.clone();
-        for (n, root) in transaction.roots().iter().enumerate() {
-            let expected = transaction.subtree(*root).unwrap();
-            let node = transaction.get(*root).unwrap();
-            let seed = node.has_seed().then(|| transaction::seed::node_seed(&seed, u32::try_from(n).unwrap()));
-            let Some(root) = root_action(node) else { continue };
-            let replay =
-                Replay { root, authorizers: authorizers.clone(), seed, ledger_time: NOW, preparation_time: NOW };
-            let again = drive(self.engine.reinterpret(replay).unwrap(), &contracts).unwrap();
-            assert_eq!(again.transaction, expected);
-            let created = expected.nodes().filter_map(|(_, node)| match node {
-                Node::Create(create) => Some((create.contract_id.clone(), create.instance.clone())),
-                _ => None,
-            });
-            contracts.extend(created);
+        self.replay(transaction, transaction.roots(), (authorizers, seed, &mut 0), &mut contracts);
+    }
+
+    /// Nodes under one parent: who authorizes, the parent's seed, how many actions came before. Contracts created
+    /// before an action count as known.
+    fn replay(
+        &self,
+        transaction: &Transaction,
+        nodes: &[NodeId],
+        (authorizers, seed, count): (&Parties, Hash, &mut u32),
+        contracts: &mut BTreeMap<ContractId, ContractInstance>,
+    ) {
+        for id in nodes {
+            let node = transaction.get(*id).unwrap();
+            let Some(root) = root_action(node) else {
+                self.replay(transaction, node.children(), (authorizers, seed, &mut *count), contracts);
+                continue;
+            };
+            let own = transaction::seed::node_seed(&seed, *count);
+            *count += 1;
+            if !matches!(node, Node::Exercise(exercise) if exercise.result.is_none()) {
+                let (authorizers, seed) = (authorizers.clone(), node.has_seed().then_some(own));
+                let replay = Replay { root, authorizers, seed, ledger_time: NOW, preparation_time: NOW };
+                let again = drive(self.engine.reinterpret(replay).unwrap(), contracts).unwrap();
+                assert_eq!(again.transaction, transaction.subtree(*id).unwrap());
+            }
+            match node {
+                Node::Create(create) => drop(contracts.insert(create.contract_id.clone(), create.instance.clone())),
+                Node::Exercise(exercise) => {
+                    let inside = exercise.authorizers_inside();
+                    self.replay(transaction, &exercise.children, (&inside, own, &mut 0), contracts);
+                }
+                _ => {}
+            }
         }
     }
 }

@@ -266,7 +266,7 @@ pub(crate) fn to_ledger(value: &V) -> Result<Value, Stop> {
             V::Bool(v) => assembler.leaf(Value::Bool(*v)),
             V::Int64(v) => assembler.leaf(Value::Int64(*v)),
             V::Numeric(v) => assembler.leaf(Value::Numeric(*v)),
-            V::Text(v) if v.contains('\0') => return refuse("a text has a NUL character"),
+            V::Text(v) if v.contains('\0') => return Err(Stop::error(EngineError::MalformedText)),
             V::Text(v) => assembler.leaf(Value::Text(v.clone())),
             V::Timestamp(v) => assembler.leaf(Value::Timestamp(*v)),
             V::Date(v) => assembler.leaf(Value::Date(*v)),

@@ -22,7 +22,7 @@ fn unhex(text: &str) -> Result<Vec<u8>, Stop> {
         _ => None,
     };
     let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
-    bytes.ok_or_else(|| Stop::error(EngineError::User("a text is no sequence of hexadecimal bytes".into())))
+    bytes.ok_or_else(|| Stop::error(EngineError::MalformedBytes("no sequence of hexadecimal bytes")))
 }
 
 /// A function of texts, parties or contract ids.
@@ -47,7 +47,7 @@ pub(super) fn text(function: Builtin, arguments: &[V]) -> Result<V, Stop> {
         (B::TextToHex, [V::Text(v)]) => hex(v.as_bytes()),
         (B::HexToText, [V::Text(v)]) => {
             let text = String::from_utf8(unhex(v)?);
-            V::Text(text.map_err(|_| Stop::error(EngineError::User("bytes are no UTF-8 text".into())))?.into())
+            V::Text(text.map_err(|_| Stop::error(EngineError::MalformedBytes("no hexadecimal of UTF-8 text")))?.into())
         }
         (B::AppendText, [V::Text(a), V::Text(b)]) => V::Text([&**a, &**b].concat().into()),
         (B::ExplodeText, [V::Text(v)]) => {

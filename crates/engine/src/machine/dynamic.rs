@@ -73,7 +73,13 @@ impl Machine {
                 let implements = self.implements(&actual, &interface)?;
                 let (id, value) = (self.pop(), self.pop());
                 if !implements {
-                    return Err(wrongly_typed(&id, &interface, &actual));
+                    return Err(match id {
+                        V::ContractId(id) => {
+                            let (interface, template) = ((*interface).clone(), (*actual).clone());
+                            Stop::error(EngineError::NotImplemented { id, interface, template })
+                        }
+                        _ => ill_typed("something that is no contract id is used as one"),
+                    });
                 }
                 value
             }

@@ -119,11 +119,12 @@ impl Machine {
             let same = actual.module == wanted.module && actual.entity == wanted.entity;
             actual == wanted || (same && *name == instance.package_name)
         };
-        if fits {
-            Ok(if interface { actual.clone() } else { wanted.clone() })
-        } else {
-            let (expected, actual) = (wanted.clone(), actual.clone());
-            Err(EngineError::WronglyTyped { id: id.clone(), expected, actual }.into())
+        let (id, wanted, actual) = (id.clone(), wanted.clone(), actual.clone());
+        match (fits, interface) {
+            (true, true) => Ok(actual),
+            (true, false) => Ok(wanted),
+            (false, true) => Err(EngineError::NotImplemented { id, interface: wanted, template: actual }.into()),
+            (false, false) => Err(EngineError::WronglyTyped { id, expected: wanted, actual }.into()),
         }
     }
 
@@ -132,7 +133,7 @@ impl Machine {
         to_machine(&self.registry, &instance.argument, Head::Data(data)).map_err(|error| match error {
             TranslateError::Missing(package) => Stop::package(&package),
             TranslateError::Mismatch(why) => {
-                EngineError::Upgrade { id: id.clone(), template: template.clone(), why }.into()
+                EngineError::UpgradeTranslation { id: id.clone(), template: template.clone(), why }.into()
             }
         })
     }
@@ -149,8 +150,7 @@ impl Machine {
         let known = self.ledger.active(&contract_id)?;
         let stakeholders = &signatories | &observers;
         if known.instance.signatories != signatories || known.instance.stakeholders != stakeholders {
-            let why = "its signatories or observers would be others".to_owned();
-            return Err(EngineError::Upgrade { id: contract_id, template: (*template).clone(), why }.into());
+            return Err(EngineError::UpgradeValidation { id: contract_id, template: (*template).clone() }.into());
         }
         for (seen, _, verified) in &mut known.views {
             *verified |= *seen == *template;

@@ -123,7 +123,8 @@ fn interface_choices_are_commands_too() {
     let create = ledger.create("M", "Tester", Value::record([party("alice").into()]));
     let tester = created(&ledger.submit(&["alice"], vec![create]).unwrap()).remove(0);
     let say = ledger.exercise("M", "Named", &tester, "Say", Value::record([]));
-    assert!(matches!(ledger.submit(&["alice"], vec![say]).unwrap_err(), EngineError::WronglyTyped { .. }));
+    let error = ledger.submit(&["alice"], vec![say]).unwrap_err();
+    assert_eq!(error.code(), codes::CONTRACT_DOES_NOT_IMPLEMENT_INTERFACE);
     let look = ledger.exercise("M", "T", &tester, "Look", Value::record([]));
     assert!(matches!(ledger.submit(&["alice"], vec![look]).unwrap_err(), EngineError::WronglyTyped { .. }));
 }

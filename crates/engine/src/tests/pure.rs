@@ -17,10 +17,8 @@ pub(super) const MODEL: &str = include_str!("model.lf");
 fn evaluate(engine: &Engine, id: &Identifier, arguments: Vec<V>) -> (Result<V, EngineError>, Vec<Arc<str>>) {
     let registry = engine.registry();
     let value = registry.get(&id.package).unwrap().value(id).unwrap();
-    let mut machine = Machine::new(
-        registry,
-        crate::ledger::Ledger::new(crate::ledger::Seed::Root(None), Parties::new(), NOW, NOW),
-    );
+    let mut machine =
+        Machine::new(registry, crate::ledger::Ledger::new(crate::ledger::Seed::Root(None), Parties::new(), NOW, NOW));
     machine.evaluate(value, arguments).unwrap();
     let result = loop {
         match machine.run(&mut 1000) {
@@ -128,7 +126,7 @@ fn values_have_an_order() {
     assert_eq!(pure.ints("values"), [1, 3, 2]);
     assert_eq!((pure.flag("colours"), pure.flag("dynamic")), (true, true));
     for value in ["functions", "keys"] {
-        assert!(matches!(pure.all(value, vec![]).0, Err(EngineError::NotComparable(_))));
+        assert!(matches!(pure.all(value, vec![]).0, Err(EngineError::NotComparable)));
     }
 }
 
