@@ -50,7 +50,7 @@ impl Engine {
 }
 
 /// `None` if a package is missing or something does not fit.
-fn enrich(registry: &Registry, value: &Value, head: Head) -> Option<Value> {
+pub(crate) fn enrich(registry: &Registry, value: &Value, head: Head) -> Option<Value> {
     let mut assembler = Assembler::default();
     let mut todo = vec![(value, head)];
     while let Some((value, head)) = todo.pop() {

@@ -24,6 +24,7 @@ mod translate;
 mod ty;
 mod typing;
 mod value;
+mod view;
 
 pub use command::{Command, PackageRef, Replay, RootAction, Submission, TypeRef};
 pub use engine::Engine;

@@ -1,6 +1,7 @@
 //! Packages that others compiled, run through a ledger of three lines.
 
 mod actions;
+mod all;
 mod examples;
 mod pure;
 mod upgrade;

@@ -129,6 +129,24 @@ fn interface_choices_are_commands_too() {
     assert!(matches!(ledger.submit(&["alice"], vec![look]).unwrap_err(), EngineError::WronglyTyped { .. }));
 }
 
+#[test]
+fn a_contract_has_views() {
+    let ledger = ledger();
+    let id = |entity: &str| Identifier {
+        package: ledger.main.clone(),
+        module: "M".parse().unwrap(),
+        entity: entity.parse().unwrap(),
+    };
+    let engine = &ledger.engine;
+    assert_eq!(engine.interfaces_of(&id("T")), [id("Named")]);
+    assert_eq!(engine.interfaces_of(&id("Tester")), []);
+    let view = engine.interface_view(&id("T"), &t(true), &id("Named"), 1000);
+    assert_eq!(view.unwrap(), Value::labelled(Some(id("View")), [(name("name"), Value::text("view"))]));
+    let error = engine.interface_view(&id("T"), &t(true), &id("Other"), 1000).unwrap_err();
+    assert_eq!(error.code(), codes::TEMPLATES_OR_INTERFACES_NOT_FOUND);
+    assert!(matches!(engine.interface_view(&id("T"), &t(true), &id("Named"), 1), Err(EngineError::Limit(_))));
+}
+
 /// What a run traces until it ends or asks for a contract the first time.
 fn traces(ledger: &mut Ledger, act_as: &[&str], command: Command) -> (Vec<String>, Step) {
     let submission = ledger.submission(act_as, vec![command]);

@@ -1,7 +1,7 @@
 //! Functions and updates of packages written here, and functions of compiled libraries.
 
 use super::*;
-use crate::{machine::Machine, map, run::Stop, value::V};
+use crate::{code::GlobalRef, ledger::Seed, machine::Machine, map, run::Stop, value::V};
 use base::{Identifier, PackageName, PackageVersion};
 use std::sync::Arc;
 
@@ -13,22 +13,26 @@ pub(super) fn model(source: &str, version: &str) -> lf::Package {
 
 pub(super) const MODEL: &str = include_str!("model.lf");
 
-/// Evaluates a value or applies a function. With what was traced.
-fn evaluate(engine: &Engine, id: &Identifier, arguments: Vec<V>) -> (Result<V, EngineError>, Vec<Arc<str>>) {
-    let registry = engine.registry();
-    let value = registry.get(&id.package).unwrap().value(id).unwrap();
-    let mut machine =
-        Machine::new(registry, crate::ledger::Ledger::new(crate::ledger::Seed::Root(None), Parties::new(), NOW, NOW));
+/// What came of it, and what was traced.
+type Evaluated = (Result<V, EngineError>, Vec<Arc<str>>);
+
+/// Evaluates a value or applies a function, in at most so many operations.
+pub(super) fn evaluate_within(engine: &Engine, value: GlobalRef, arguments: Vec<V>, mut budget: u64) -> Evaluated {
+    let ledger = crate::ledger::Ledger::new(Seed::Root(None), Parties::new(), NOW, NOW);
+    let mut machine = Machine::new(engine.registry(), ledger);
     machine.evaluate(value, arguments).unwrap();
-    let result = loop {
-        match machine.run(&mut 1000) {
-            Ok(Some(value)) => break Ok(value),
-            Ok(None) => {}
-            Err(Stop::Error(error)) => break Err(*error),
-            Err(other) => panic!("{other:?}"),
-        }
+    let result = match machine.run(&mut budget) {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(EngineError::Limit("the test's budget")),
+        Err(Stop::Error(error)) => Err(*error),
+        Err(other) => panic!("{other:?}"),
     };
     (result, std::mem::take(&mut machine.traces))
+}
+
+fn evaluate(engine: &Engine, id: &Identifier, arguments: Vec<V>) -> Evaluated {
+    let registry = engine.registry();
+    evaluate_within(engine, registry.get(&id.package).unwrap().value(id).unwrap(), arguments, u64::MAX)
 }
 
 struct Pure(Engine, PackageId);
