@@ -3,7 +3,7 @@
 use crate::{
     ParticipantError,
     interpreter::Interpreter,
-    onboarding,
+    onboarding, packages,
     shell::{Connection, Shell},
     store::{self, Registered},
 };
@@ -52,6 +52,7 @@ impl Active {
         };
         let me = ParticipantId(identity.uid().clone());
         let ledger = Ledger::new(db.clone());
+        packages::load(&ledger, &interpreter, &tasks).await?;
         Ok(Arc::new(Self { db, epoch, identity, me, ledger, interpreter, tasks, connection: RwLock::default() }))
     }
 

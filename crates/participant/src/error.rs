@@ -1,5 +1,6 @@
 //! Why a participant cannot go on, or refuses.
 
+use crate::InterpretationError;
 use base::{Coded, ErrorCode, InvalidId, codes};
 use identity::IdentityError;
 use participant_core::{RegisterError, deduplication::DeduplicationError};
@@ -25,6 +26,9 @@ pub enum ParticipantError {
     /// An identifier cannot be used.
     #[error(transparent)]
     Id(#[from] InvalidId),
+    /// A stored package cannot be read.
+    #[error(transparent)]
+    Package(#[from] InterpretationError),
     /// This replica is not active.
     #[error("this replica of the participant is not active")]
     Passive,
@@ -77,6 +81,7 @@ impl Coded for ParticipantError {
             Self::Client(error) => error.code(),
             Self::Subscription(error) => error.code(),
             Self::Id(_) => codes::INVALID_ARGUMENT,
+            Self::Package(error) => error.code(),
             Self::Passive => codes::NODE_IS_PASSIVE_REPLICA,
             Self::BecamePassive | Self::Timeout(_) => codes::REQUEST_TIME_OUT,
             Self::NotConnected => codes::NOT_CONNECTED_TO_ANY_SYNCHRONIZER,

@@ -2,23 +2,27 @@
 //!
 //! `active.rs` what an active participant has, and how it takes over · `shell.rs` the loop: events and commands in, one
 //! fenced transaction, then requests and responses out · `submit.rs` a command on its way · `onboarding.rs` topology that
-//! it asks for · `writes.rs` the writes of the Ledger API · `interpreter.rs` what is needed of the engine · `store/` the
+//! it asks for · `packages.rs` packages into the engine · `writes.rs` the writes of the Ledger API · `interpreter.rs` what is needed of an engine · `engine.rs` the engine · `store/` the
 //! tables.
 //!
 //! A passive replica has none of this but the tables: it serves reads from the ledger, and passes writes on.
 
 mod active;
+mod engine;
 mod error;
 mod interpreter;
 mod onboarding;
+mod packages;
 mod shell;
 mod store;
 mod submit;
 mod writes;
 
 pub use active::Active;
+pub use engine::DamlEngine;
 pub use error::ParticipantError;
 pub use interpreter::{Dar, DarPackage, Interpretation, InterpretationError, Interpreted, Interpreter, Lookup};
+pub use packages::follow_packages;
 #[doc(hidden)]
 pub use store::STATEMENTS;
 pub use store::{MIGRATIONS, Registered, synchronizers};

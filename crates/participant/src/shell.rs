@@ -1,14 +1,17 @@
 //! The loop of an active participant on one synchronizer: take what waits, step through it, store everything in one
 //! fenced transaction, then send.
 
-use crate::{ParticipantError, interpreter::Interpreter, store};
+use crate::{ParticipantError, interpreter::Interpreter, store, submit};
 use ::ledger::{
     Command, Completion, CompletionOutcome, Ledger, Publication, Update, load_contracts, party_row, publish,
 };
 use ::store::{Db, Epoch, Statement, StoreError};
-use base::{ContractId, ErrorCode, MessageId, ParticipantId, SynchronizerId, Timestamp};
+use base::{ContractId, ErrorCode, Hash, MessageId, ParticipantId, SynchronizerId, Timestamp};
 use identity::{Identity, topology_rows};
-use participant_core::{ContractStatus, Effect, Event, Incoming, Participant, Publish, Respond, Submit};
+use participant_core::{
+    ContractStatus, Effect, Event, Incoming, Participant, Publish, Respond, Submit, change_id,
+    deduplication::Acceptance,
+};
 use protocol::{
     ConfirmationRequest,
     message::{EnvelopeContent, Signed},
@@ -17,7 +20,7 @@ use protocol::{
 };
 use sequencer_client::{Acknowledger, Client, Received, SendError, SubscriptionError, Ticker, TopologyKeys};
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -33,7 +36,7 @@ const RETRY: Duration = Duration::from_millis(20);
 /// What the loop is asked to do, beside the events of the sequencer.
 pub(crate) enum Input {
     /// Register a submission and send it.
-    Submit { request: Box<ConfirmationRequest>, reply: oneshot::Sender<Result<(), ParticipantError>> },
+    Submit { request: Box<ConfirmationRequest>, now: Timestamp, reply: oneshot::Sender<Result<(), ParticipantError>> },
     /// An interpretation is done.
     Reinterpreted(Box<Event>),
     /// The sequencer refused a request for certain.
@@ -120,14 +123,20 @@ impl Shell {
         {
             waiting.push(next);
         }
+        // Submissions first: what the other inputs accept is not stored yet, but still in flight.
+        waiting.sort_by_key(|input| !matches!(input, Input::Submit { .. }));
+        let submitted = waiting.iter().filter_map(|input| match input {
+            Input::Submit { request, .. } => Some(change_id(request.tree().submitter.value())),
+            Input::Reinterpreted(_) | Input::Refused { .. } => None,
+        });
+        let accepted = store::acceptances(&self.db, &submitted.collect::<Vec<_>>()).await?;
         let mut effects = Vec::new();
         let mut replies = Vec::new();
         for input in waiting {
             match input {
-                Input::Submit { request, reply } => {
-                    let signature = self.identity.sign(&request.to_sign());
-                    let result = self.participant.submit(&request, &signature);
-                    replies.push((reply, result.map(|more| effects.extend(more)).map_err(Into::into)));
+                Input::Submit { request, now, reply } => {
+                    let result = self.submit(&request, &accepted, now);
+                    replies.push((reply, result.map(|more| effects.extend(more))));
                 }
                 Input::Reinterpreted(event) => effects.extend(self.participant.step(*event)),
                 Input::Refused { message, code, why } => {
@@ -136,6 +145,18 @@ impl Shell {
             }
         }
         self.carry_out(effects, replies).await
+    }
+
+    fn submit(
+        &mut self,
+        request: &ConfirmationRequest,
+        accepted: &BTreeMap<Hash, Acceptance>,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, ParticipantError> {
+        let submitter = request.tree().submitter.value();
+        submit::check(submitter, accepted.get(&change_id(submitter)), now)?;
+        let signature = self.identity.sign(&request.to_sign());
+        Ok(self.participant.submit(request, &signature)?)
     }
 
     /// Steps through the backlog as far as that is possible.

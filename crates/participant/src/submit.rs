@@ -9,12 +9,12 @@ use crate::{
     store,
 };
 use ::ledger::load_contracts;
-use base::{ContractId, Hash, MediatorId, Timestamp};
+use base::{ContractId, Hash, MediatorId, Timestamp, WorkflowId};
 use identity::random;
 use ledger_api::{Commands, DeduplicationPeriod as Asked, Refusal};
 use participant_core::{
     change_id,
-    deduplication::{self, Reference},
+    deduplication::{self, Acceptance, Reference},
 };
 use protocol::{
     ConfirmationRequest, Contract,
@@ -23,27 +23,34 @@ use protocol::{
         SubmitterMetadata,
     },
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use topology::{Permission, Snapshot};
 
 /// The longest deduplication period, and the one that holds where none is given.
 const MAX_DEDUPLICATION: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// The tree puts its own salts.
+const NO_SALT: Salt = Salt(Hash([0; 32]));
+
 /// Interprets, registers and sends. When it returns, exactly one completion will follow.
 pub(crate) async fn submit(active: &Arc<Active>, commands: Commands) -> Result<(), Refusal> {
     let connection = active.connection().ok_or_else(|| refusal(ParticipantError::NotConnected))?;
     let now = connection.ticker.known_time().await;
     check_hosting(active, &connection, &commands, now).map_err(refusal)?;
+    let topology = connection.topology.borrow().clone();
+    let snapshot = topology.snapshot(now);
+    let submitter = submitter(active, &commands, &snapshot, now);
+    // Before interpretation, so that a command that consumed its contract is told that it is a duplicate; the loop checks
+    // again, because this very command may be accepted meanwhile.
+    let change = change_id(&submitter);
+    let accepted = store::acceptances(&active.db, &[change]).await.map_err(|e| refusal(e.into()))?;
+    check(&submitter, accepted.get(&change), now).map_err(refusal)?;
     let interpreted = interpret(active, &commands, now).await?;
-    let request = build(active, &connection, &commands, &interpreted, now).map_err(refusal)?;
-    let change = change_id(request.tree().submitter.value());
-    let accepted = store::acceptance(&active.db, &change).await.map_err(|e| refusal(e.into()))?;
-    let reference = Reference { now, max_duration: MAX_DEDUPLICATION, pruned: None };
-    let period = request.tree().submitter.value().deduplication;
-    deduplication::check(period, accepted.as_ref(), reference).map_err(|e| refusal(e.into()))?;
+    let workflow = commands.workflow.clone();
+    let request = build(&connection, snapshot, submitter, workflow, &interpreted, now).map_err(refusal)?;
     let (reply, registered) = oneshot::channel();
-    let input = Input::Submit { request: Box::new(request), reply };
+    let input = Input::Submit { request: Box::new(request), now, reply };
     connection.inputs.send(input).await.map_err(|_| refusal(ParticipantError::Passive))?;
     match registered.await {
         Ok(result) => result.map_err(refusal),
@@ -96,52 +103,57 @@ async fn interpret(active: &Arc<Active>, commands: &Commands, now: Timestamp) ->
     }
 }
 
+fn submitter(active: &Active, commands: &Commands, snapshot: &Snapshot<'_>, now: Timestamp) -> SubmitterMetadata {
+    let tolerance = snapshot.parameters().map_or(Duration::from_secs(60), |p| p.ledger_time_record_time_tolerance);
+    SubmitterMetadata {
+        salt: NO_SALT,
+        act_as: commands.act_as.clone(),
+        user: commands.user.clone(),
+        command: commands.command.clone(),
+        submission: Some(commands.submission.clone()),
+        participant: active.me.clone(),
+        deduplication: match commands.deduplication {
+            Some(Asked::Duration(duration)) => DeduplicationPeriod::Duration(duration),
+            Some(Asked::Offset(offset)) => DeduplicationPeriod::Offset(u64::try_from(offset).unwrap_or(0)),
+            None => DeduplicationPeriod::Duration(MAX_DEDUPLICATION),
+        },
+        max_sequencing_time: now.saturating_add(tolerance),
+    }
+}
+
+/// Whether the command repeats `accepted`, the last acceptance of its change.
+pub(crate) fn check(
+    submitter: &SubmitterMetadata,
+    accepted: Option<&Acceptance>,
+    now: Timestamp,
+) -> Result<(), ParticipantError> {
+    let reference = Reference { now, max_duration: MAX_DEDUPLICATION, pruned: None };
+    Ok(deduplication::check(submitter.deduplication, accepted, reference)?)
+}
+
 fn build(
-    active: &Active,
     connection: &Connection,
-    commands: &Commands,
+    snapshot: Snapshot<'_>,
+    submitter: SubmitterMetadata,
+    workflow: Option<WorkflowId>,
     interpreted: &Interpreted,
     now: Timestamp,
 ) -> Result<ConfirmationRequest, ParticipantError> {
-    let topology = connection.topology.borrow().clone();
-    let snapshot = topology.snapshot(now);
-    let tolerance = snapshot.parameters().map_or(Duration::from_secs(60), |p| p.ledger_time_record_time_tolerance);
-    let deduplication = match commands.deduplication {
-        Some(Asked::Duration(duration)) => DeduplicationPeriod::Duration(duration),
-        Some(Asked::Offset(offset)) => DeduplicationPeriod::Offset(u64::try_from(offset).unwrap_or(0)),
-        None => DeduplicationPeriod::Duration(MAX_DEDUPLICATION),
-    };
-    // The tree puts its own salts.
-    let salt = Salt(Hash([0; 32]));
-    let contracts: &BTreeMap<ContractId, Contract> = &interpreted.contracts;
+    let mediator = mediator(&snapshot)?;
     Ok(ConfirmationRequest::build(TreeInput {
         snapshot,
         transaction: &interpreted.transaction,
         transaction_seed: interpreted.seed,
         salt_seed: Hash(random::bytes()),
-        contracts,
-        submitter: SubmitterMetadata {
-            salt,
-            act_as: commands.act_as.clone(),
-            user: commands.user.clone(),
-            command: commands.command.clone(),
-            submission: Some(commands.submission.clone()),
-            participant: active.me.clone(),
-            deduplication,
-            max_sequencing_time: now.saturating_add(tolerance),
-        },
+        contracts: &interpreted.contracts,
+        submitter,
         common: CommonMetadata {
-            salt,
+            salt: NO_SALT,
             synchronizer: connection.synchronizer.clone(),
-            mediator: mediator(&topology.snapshot(now))?,
+            mediator,
             uuid: RequestUuid(random::bytes()),
         },
-        participant: ParticipantMetadata {
-            salt,
-            ledger_time: now,
-            preparation_time: now,
-            workflow: commands.workflow.clone(),
-        },
+        participant: ParticipantMetadata { salt: NO_SALT, ledger_time: now, preparation_time: now, workflow },
     })?)
 }
 

@@ -5,6 +5,7 @@ use crate::{
     active::Active,
     interpreter::{InterpretationError, Interpreter},
     onboarding,
+    packages::CHANGED,
     store::{self},
     submit,
 };
@@ -109,6 +110,7 @@ impl Writes for ParticipantWrites {
             package_row(&package.id, name.as_ref(), version.as_ref(), now, package.payload.clone())
         });
         active.db.commit(&active.epoch, rows.collect()).await.map_err(refusal)?;
+        active.db.notify(CHANGED);
         for package in &dar.packages {
             self.interpreter.add_package(&package.id, &package.payload).map_err(|e| Box::new(e) as Refusal)?;
         }

@@ -282,3 +282,23 @@ async fn a_mediator_that_takes_over_finishes_what_it_finds() {
         p0.committed(&format!("c{i}")).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retries_while_a_command_is_being_decided_have_no_second_effect() {
+    const COMMANDS: i64 = 40;
+    let world = World::new().await;
+    let (alice, bob) = (world.party(0, "alice").await, world.party(1, "bob").await);
+    let p0 = &world.participants[0];
+    let insist = async |n: i64| {
+        // From the first attempt until the ledger says that it is done, again and again.
+        loop {
+            match p0.submit(&format!("c{n}"), &alice, interpreter::create(&alice, &bob, n)).await {
+                Err(why) if why.contains("already accepted") => return,
+                Ok(()) | Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let all = futures::future::join_all((0..COMMANDS).flat_map(|n| [insist(n), insist(n)]));
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
+    assert_eq!(i64::try_from(world.updates(0).await.len()).unwrap(), COMMANDS);
+}

@@ -8,7 +8,7 @@ mod server;
 mod status;
 
 pub use channel::{ChannelConfig, Endpoints, connect_lazy};
-pub use server::{Bound, HealthReporter, Listen, MAX_DECODING_BYTES, ServeError, ServerConfig, Services};
+pub use server::{Bound, HealthReporter, Listen, MAX_DECODING_BYTES, Port, ServeError, ServerConfig, Services};
 pub use status::{CorrelationId, RpcError, status, unimplemented};
 
 /// Service stubs, by package, over the messages of `wire`.

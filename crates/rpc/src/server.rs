@@ -125,17 +125,41 @@ impl Services {
 
     /// Takes the port. Connections are accepted from now on, answered once [`Bound::serve`] runs.
     pub async fn bind(self, listen: &Listen) -> Result<Bound, ServeError> {
+        Ok(Port::take(listen).await?.with(self))
+    }
+}
+
+/// A port that is ours. Connections are accepted from now on, answered once [`Bound::serve`] runs.
+pub struct Port {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Port {
+    /// Takes it.
+    pub async fn take(listen: &Listen) -> Result<Self, ServeError> {
         let failed = |source| ServeError::Bind { address: listen.address.clone(), port: listen.port, source };
         let listener = TcpListener::bind((listen.address.as_str(), listen.port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Bound { listener, address, services: self })
+        Ok(Self { listener, address })
+    }
+
+    /// The address with the port really taken.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Adds its services.
+    #[must_use]
+    pub fn with(self, services: Services) -> Bound {
+        Bound { port: self, services }
     }
 }
 
 /// A port that is ours, with its services.
 pub struct Bound {
-    listener: TcpListener,
-    address: SocketAddr,
+    port: Port,
     services: Services,
 }
 
@@ -143,7 +167,7 @@ impl Bound {
     /// The address with the port really taken.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address
     }
 
     /// Serves until `shutdown` completes, then lets running calls end.
@@ -155,7 +179,7 @@ impl Bound {
             .http2_max_header_list_size(16 * 1024)
             .tcp_nodelay(true)
             .add_routes(self.services.routes.routes())
-            .serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), shutdown)
+            .serve_with_incoming_shutdown(TcpListenerStream::new(self.port.listener), shutdown)
             .await?;
         Ok(())
     }

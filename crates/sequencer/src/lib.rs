@@ -208,6 +208,12 @@ impl Sequencer {
         self.shared.borrow().as_ref().map(|shared| shared.synchronizer.clone())
     }
 
+    /// Which member of the synchronizer it is, once that is known.
+    #[must_use]
+    pub fn sequencer(&self) -> Option<SequencerId> {
+        self.shared.borrow().as_ref().map(|shared| shared.sequencer.clone())
+    }
+
     /// Founds the synchronizer with its first topology. Once for all sequencers that share the database; the same call
     /// again changes nothing.
     pub async fn initialize(

@@ -83,7 +83,7 @@ impl Tasks {
     }
 
     /// Runs a future without which the scope makes no sense: if it ends with an error or a panic, the failure is
-    /// recorded and the whole scope is cancelled.
+    /// recorded and the whole scope is cancelled. An error once the scope is cancelled is expected, and no failure.
     pub fn spawn_essential<E: fmt::Display + Send + 'static>(
         &self,
         name: &str,
@@ -94,7 +94,7 @@ impl Tasks {
             let reporter = ticket.reporter();
             async move {
                 if let Err(error) = future.await {
-                    reporter.failed(&error.to_string());
+                    reporter.gave_up(&error.to_string());
                 }
             }
         })

@@ -202,6 +202,15 @@ impl Ticket {
 }
 
 impl Reporter {
+    /// An error of an essential task: in a scope that is ending anyway that is how it stops.
+    pub(crate) fn gave_up(&self, reason: &str) {
+        if self.scope.token().is_cancelled() {
+            tracing::debug!(task = &*self.name, reason, "task stopped");
+        } else {
+            self.failed(reason);
+        }
+    }
+
     pub(crate) fn failed(&self, reason: &str) {
         self.scope.failed(&self.name, reason, self.essential.load(Ordering::Relaxed));
     }

@@ -1,9 +1,11 @@
 //! The participant's tables, beside those of `identity` and `ledger`.
 
 use base::{Hash, MessageId, SynchronizerId, Timestamp};
+use bytes::Bytes;
 use participant_core::{InFlight, deduplication::Acceptance};
 use protocol::tree::{LeafContent as _, SubmitterMetadata};
-use store::{Db, Epoch, Migration, Migrations, Result, Row, Statement, StoreError};
+use std::collections::BTreeMap;
+use store::{Db, Epoch, Migration, Migrations, Result, Row, Statement, StoreError, Value};
 use transaction::codec::{Reader, Writer};
 
 /// Steps of this room's tables.
@@ -29,14 +31,13 @@ const CLEAN: &str = "select clean from participant_clean where synchronizer = $1
 const IN_FLIGHT: &str = "select message_id, change_id, root_hash, submitter, sequenced from participant_in_flight";
 const SEQUENCED: &str = "update participant_in_flight set sequenced = $2 where message_id = $1";
 const COMPLETE: &str = "delete from participant_in_flight where message_id = $1";
-const ACCEPTANCE: &str =
-    "select ledger_offset, published, submission_id from participant_acceptances where change_id = $1";
+const ACCEPTANCES: &str = "select change_id, ledger_offset, published, submission_id from participant_acceptances where change_id in blobs($1)";
 const SYNCHRONIZERS: &str =
     "select alias, synchronizer, sequencers, manual_connect, connected from participant_synchronizers order by alias";
 
 /// Every statement, for the test that prepares them on every engine.
 #[doc(hidden)]
-pub const STATEMENTS: &[&str] = &[CLEAN, IN_FLIGHT, SEQUENCED, COMPLETE, ACCEPTANCE, SYNCHRONIZERS];
+pub const STATEMENTS: &[&str] = &[CLEAN, IN_FLIGHT, SEQUENCED, COMPLETE, ACCEPTANCES, SYNCHRONIZERS];
 
 /// A synchronizer that the participant was told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,16 +115,20 @@ pub(crate) fn acceptance_row(change: &Hash, offset: i64, published: Timestamp, s
     Statement::upsert("participant_acceptances", &["change_id"], columns, vec![row])
 }
 
-pub(crate) async fn acceptance(db: &Db, change: &Hash) -> Result<Option<Acceptance>> {
-    let row = db.query_opt(ACCEPTANCE, vec![change.as_bytes().to_vec().into()]).await?;
-    row.map(|row| {
-        Ok(Acceptance {
-            offset: row.count(0)?,
-            published: row.timestamp(1)?,
-            submission: row.opt_text(2)?.map(str::parse).transpose().map_err(corrupt)?,
+/// The last acceptance of each of these changes that was ever accepted.
+pub(crate) async fn acceptances(db: &Db, changes: &[Hash]) -> Result<BTreeMap<Hash, Acceptance>> {
+    if changes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let changes = changes.iter().map(|change| Bytes::copy_from_slice(change.as_bytes())).collect();
+    let rows = db.query(ACCEPTANCES, vec![Value::Blobs(changes)]).await?;
+    rows.iter()
+        .map(|row| {
+            let change = row.bytes(0)?.as_ref().try_into().map(Hash).map_err(corrupt)?;
+            let submission = row.opt_text(3)?.map(str::parse).transpose().map_err(corrupt)?;
+            Ok((change, Acceptance { offset: row.count(1)?, published: row.timestamp(2)?, submission }))
         })
-    })
-    .transpose()
+        .collect()
 }
 
 pub(crate) fn synchronizer_row(registered: &Registered) -> Statement {

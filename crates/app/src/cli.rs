@@ -1,0 +1,142 @@
+//! The command line.
+
+use crate::demo::{Options, PostgresUrl};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{path::PathBuf, time::Duration};
+use telemetry::{Encoder, LogConfig};
+
+/// Highly available Daml ledger networks in one small binary.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = "Try `concordat demo` for a whole network on this machine.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) log: Log,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the log goes.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// Which lines: a level (error, warn, info, debug), or room=level pairs joined by commas.
+    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    log_level_canton: String,
+    /// How a line looks.
+    #[arg(long, global = true, default_value = "plain")]
+    log_encoder: LogEncoder,
+    /// Appended to; standard error if absent.
+    #[arg(long, global = true, value_name = "FILE")]
+    log_file_name: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogEncoder {
+    /// One readable line.
+    Plain,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the nodes of configuration files until told to stop.
+    Daemon(Daemon),
+    /// Show all nodes of a running network: role, epoch, ports, lag, memory.
+    Status(Status),
+    /// Start a whole network on this machine under load; kill anything, and see that nothing is lost.
+    Demo(Demo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Daemon {
+    /// Configuration files; later ones win. May be repeated, or joined by commas.
+    #[arg(short, long = "config", required = true, value_delimiter = ',', value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Configuration files that name the nodes, local or remote.
+    #[arg(short, long = "config", required = true, value_delimiter = ',', value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How to print.
+    #[arg(short, long, default_value = "table")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Without a terminal: run for a while, then drain, check, and report. Fails if anything is wrong.
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// How long to run load, with --headless.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    duration: Duration,
+    /// Kill -9 an active process of each kind in turn, so often.
+    #[arg(long, value_parser = duration)]
+    kill_every: Option<Duration>,
+    /// Decides what is killed and what is submitted where.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the report here, as one JSON object.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Keep the nodes' state in PostgreSQL instead of files: postgres://user:password@host:port/database
+    #[arg(long, value_name = "URL")]
+    storage: Option<PostgresUrl>,
+    /// Use the field's CantonExamples instead of the project's own model.
+    #[arg(long, value_name = "FILE")]
+    dar: Option<PathBuf>,
+    /// Keep configuration, databases and logs here.
+    #[arg(long, value_name = "FOLDER")]
+    directory: Option<PathBuf>,
+}
+
+impl Log {
+    pub(crate) fn config(&self) -> LogConfig {
+        let encoder = match self.log_encoder {
+            LogEncoder::Plain => Encoder::Plain,
+            LogEncoder::Json => Encoder::Json,
+        };
+        LogConfig { filter: self.log_level_canton.clone(), encoder, file: self.log_file_name.clone() }
+    }
+}
+
+impl Demo {
+    pub(crate) fn into_demo(self) -> Options {
+        Options {
+            duration: self.duration,
+            kill_every: self.kill_every,
+            seed: self.seed,
+            report: self.report,
+            storage: self.storage,
+            dar: self.dar,
+            directory: self.directory,
+            own_dar: lf::models::iou(),
+        }
+    }
+}
+
+/// `60s`, `500ms`, `5m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "write a number and ms, s, m or h".to_owned();
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(expected)?;
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| expected())?;
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(expected()),
+    };
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| expected())
+}

@@ -1,0 +1,119 @@
+//! What all nodes are started with, and what all of them do alike.
+
+use super::{DaemonError, storage};
+use crate::daemon::storage::profile;
+use ::base::Coded;
+use ::config::{Api, NodeCommon};
+use ::identity::Identity;
+use ::node::{NodeKind, Nodes, ReplicaConfig};
+use ::rpc::{
+    Bound, CorrelationId, Listen, Port, ServerConfig, Services,
+    services::concordat::admin::v1::node_service_server::NodeServiceServer,
+};
+use ::store::{Db, Epoch, Migrations, StoreError};
+use ::tasks::Tasks;
+use ::wire::concordat::admin::v1::PortStatus;
+use tonic::Status;
+
+/// The process, as its nodes see it.
+pub(crate) struct Host {
+    pub(crate) nodes: Nodes,
+    /// Ends after `tasks`.
+    pub(crate) databases: Tasks,
+    pub(crate) tasks: Tasks,
+}
+
+impl Host {
+    /// The node's database. Nodes of a kind that share a database are replicas of one logical node.
+    pub(crate) async fn open(
+        &self,
+        node: &NodeCommon,
+        logical: &str,
+        migrations: &[Migrations],
+    ) -> Result<Db, DaemonError> {
+        let config = storage::storage(&node.storage);
+        let failed = |source| DaemonError::Store { node: node.name.clone(), source };
+        Db::open(&config, logical, migrations, &self.databases).await.map_err(failed)
+    }
+
+    /// The services of an admin port, with those that every node has.
+    pub(crate) fn admin_services(&self, node: &NodeCommon) -> Result<Services, DaemonError> {
+        let services = Services::new(&[::wire::DESCRIPTORS]).map_err(port_failed(node))?;
+        Ok(services.with(NodeServiceServer::new(self.nodes.clone())))
+    }
+
+    pub(crate) fn serve(&self, bound: Bound) {
+        let serve = bound.serve(ServerConfig::default(), self.tasks.cancelled());
+        self.tasks.spawn_essential("server", serve).detach();
+    }
+}
+
+/// A port, and how others call it.
+pub(crate) struct NamedPort {
+    pub(crate) port: Port,
+    name: &'static str,
+    advertised: String,
+}
+
+impl NamedPort {
+    pub(crate) async fn take(node: &NodeCommon, name: &'static str, api: &Api) -> Result<Self, DaemonError> {
+        let listen = Listen { address: api.address.clone(), port: api.port };
+        let port = Port::take(&listen).await.map_err(port_failed(node))?;
+        tracing::info!(node = node.name, api = name, address = %port.address(), "listening");
+        let host = node.replication.advertised_address.as_ref().unwrap_or(&api.address);
+        // An IPv6 address needs brackets in a URI.
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let advertised = format!("http://{host}:{}", port.address().port());
+        Ok(Self { port, name, advertised })
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        self.advertised.clone()
+    }
+
+    pub(crate) fn status(&self) -> PortStatus {
+        PortStatus { name: self.name.into(), port: self.port.address().port().into() }
+    }
+}
+
+pub(crate) fn port_failed(node: &NodeCommon) -> impl Fn(::rpc::ServeError) -> DaemonError {
+    let node = node.name.clone();
+    move |source| DaemonError::Port { node: node.clone(), source }
+}
+
+pub(crate) fn replica_config(
+    node: &NodeCommon,
+    kind: NodeKind,
+    admin: &NamedPort,
+    ledger: Option<&NamedPort>,
+) -> ReplicaConfig {
+    ReplicaConfig {
+        name: node.name.clone(),
+        kind,
+        profile: profile(node.replication.profile),
+        replication: node.replication.enabled,
+        forwards: ledger.is_some() && node.replication.forward_when_passive,
+        admin_uri: admin.uri(),
+        ledger_uri: ledger.map(NamedPort::uri),
+    }
+}
+
+/// An answer of the admin API.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub(crate) fn refuse(error: impl Coded) -> Status {
+    ::rpc::status(&error, &CorrelationId::default())
+}
+
+/// The keys of a logical node; its first active replica makes them.
+pub(crate) async fn identity(db: &Db, epoch: &Epoch, name: &str) -> Result<Identity, ::node::PartError> {
+    if let Some(identity) = Identity::load(db).await? {
+        return Ok(identity);
+    }
+    let (identity, rows) = Identity::create(name)?;
+    match db.commit(epoch, rows).await {
+        Ok(_) => Ok(identity),
+        // An attempt before this one may have been stored after all.
+        Err(StoreError::Conflict { .. }) => Identity::load(db).await?.ok_or_else(|| "the keys cannot be stored".into()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,141 @@
+//! A mediator: one replica is active.
+
+use super::{
+    DaemonError,
+    host::{Host, NamedPort, identity, refuse, replica_config},
+    topology::{from_wire, unreadable},
+};
+use ::base::{Coded, ErrorCode, codes};
+use ::identity::Identity;
+use ::mediator::{Context, MediatorError, Setup};
+use ::node::{NodeKind, Part, PartError, Replica};
+use ::rpc::services::concordat::admin::v1::mediator_admin_service_server::{
+    MediatorAdminService, MediatorAdminServiceServer,
+};
+use ::store::{Db, Epoch};
+use ::tasks::Tasks;
+use ::wire::concordat::admin::v1::*;
+use futures::future::{BoxFuture, FutureExt as _};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tonic::{Request, Response, Status};
+
+pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(), DaemonError> {
+    let node = &config.node;
+    let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
+    let migrations = [::identity::MIGRATIONS, ::mediator::MIGRATIONS, ::node::MIGRATIONS];
+    let db = host.open(node, "mediator", &migrations).await?;
+    let part = Arc::new(Mediator { db: db.clone(), term: Mutex::new(None), setup: std::sync::RwLock::default() });
+    let failed = |source| DaemonError::Store { node: node.name.clone(), source };
+    let replica_config = replica_config(node, NodeKind::Mediator, &admin, None);
+    let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
+
+    let (shown, ports, known) = (replica.clone(), vec![admin.status()], part.clone());
+    host.nodes.register(&node.name, Some(replica.clone()), move || {
+        let setup = known.setup();
+        NodeStatus {
+            initialized: setup.is_some(),
+            member: setup.map(|s| s.mediator.member().to_string()).unwrap_or_default(),
+            ports: ports.clone(),
+            ..shown.status()
+        }
+    });
+    let services = host.admin_services(node)?.with(MediatorAdminServiceServer::from_arc(part));
+    replica.report_health(services.health(), vec![String::new()], &host.tasks).await;
+    host.serve(admin.port.with(services));
+    Ok(())
+}
+
+/// What this node does while it is active, and its admin API.
+struct Mediator {
+    db: Db,
+    term: Mutex<Option<Term>>,
+    /// As far as this replica has seen.
+    setup: std::sync::RwLock<Option<Setup>>,
+}
+
+struct Term {
+    epoch: Epoch,
+    identity: Identity,
+    tasks: Tasks,
+    runs: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("this replica of the mediator is not active; ask the active one")]
+pub(crate) struct Passive;
+
+impl Coded for Passive {
+    fn code(&self) -> ErrorCode {
+        codes::NODE_IS_PASSIVE_REPLICA
+    }
+
+    fn definite_answer(&self) -> bool {
+        true
+    }
+}
+
+impl Mediator {
+    fn setup(&self) -> Option<Setup> {
+        self.setup.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Starts to work, if the mediator knows where it belongs and does not work already.
+    async fn run(&self, term: &mut Term) -> Result<(), MediatorError> {
+        let Some(setup) = ::mediator::setup(&self.db).await? else { return Ok(()) };
+        *self.setup.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(setup.clone());
+        if !std::mem::replace(&mut term.runs, true) {
+            let (epoch, identity) = (term.epoch.clone(), term.identity.clone());
+            let context = Context { db: self.db.clone(), epoch, identity, setup };
+            term.tasks.spawn_essential("mediator", ::mediator::run(context, term.tasks.clone())).detach();
+        }
+        Ok(())
+    }
+}
+
+impl Part for Mediator {
+    fn activate(&self, epoch: Epoch, tasks: Tasks) -> BoxFuture<'_, Result<(), PartError>> {
+        async move {
+            let identity = identity(&self.db, &epoch, "mediator").await?;
+            let mut term = Term { epoch, identity, tasks, runs: false };
+            self.run(&mut term).await?;
+            *self.term.lock().await = Some(term);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn deactivated(&self) {
+        // Whoever holds the lock works with an epoch that is over, and fails; the next term replaces it.
+        if let Ok(mut term) = self.term.try_lock() {
+            *term = None;
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl MediatorAdminService for Mediator {
+    async fn get_mediator_key(&self, _: Request<GetKeyRequest>) -> Result<Response<GetKeyResponse>, Status> {
+        let term = self.term.lock().await;
+        let term = term.as_ref().ok_or_else(|| refuse(Passive))?;
+        Ok(Response::new(GetKeyResponse { key: Some(term.identity.signing_key().into()) }))
+    }
+
+    async fn initialize_mediator(
+        &self,
+        request: Request<InitializeMediatorRequest>,
+    ) -> Result<Response<InitializeMediatorResponse>, Status> {
+        let request = request.into_inner();
+        let mut term = self.term.lock().await;
+        let term = term.as_mut().ok_or_else(|| refuse(Passive))?;
+        let setup = Setup {
+            mediator: request.mediator_id.parse().map_err(unreadable).map_err(refuse)?,
+            synchronizer: request.synchronizer_id.parse().map_err(unreadable).map_err(refuse)?,
+            sequencers: request.sequencers,
+        };
+        let topology = from_wire(&request.topology).map_err(refuse)?;
+        ::mediator::initialize(&self.db, &term.epoch, &setup, &topology).await.map_err(refuse)?;
+        self.run(term).await.map_err(refuse)?;
+        Ok(Response::new(InitializeMediatorResponse {}))
+    }
+}

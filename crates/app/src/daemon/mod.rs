@@ -1,0 +1,104 @@
+//! `concordat daemon`: the nodes of a configuration, from the first port taken to an orderly farewell.
+//!
+//! `host.rs` what all nodes are started with · `storage.rs` from configuration to database · `topology.rs` topology on the
+//! admin API · one file for each kind of node.
+
+mod host;
+mod manager;
+mod mediator;
+mod participant;
+mod sequencer;
+mod storage;
+mod topology;
+
+use ::config::LoadError;
+use ::node::Nodes;
+use ::rpc::ServeError;
+use ::sequencer::SequencerError;
+use ::store::StoreError;
+use host::Host;
+use std::{io, path::PathBuf, time::Duration};
+use tasks::Tasks;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What has not ended by then is aborted.
+pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// The process cannot run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DaemonError {
+    #[error("{0}")]
+    Config(#[from] LoadError),
+    #[error("the configuration names no node to run; add a participant, sequencer, mediator or domain-manager")]
+    NoNodes,
+    #[error(
+        "domains.{0}: simple synchronizers are not run by this version; configure its sequencer, mediator and \
+             domain-manager"
+    )]
+    Domain(String),
+    #[error("{node}: {source}")]
+    Store { node: String, source: StoreError },
+    #[error("{node}: {source}")]
+    Port { node: String, source: ServeError },
+    #[error("{node}: {source}")]
+    Sequencer { node: String, source: SequencerError },
+    #[error("signals cannot be received: {0}")]
+    Signals(#[from] io::Error),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Runs until SIGTERM or SIGINT, or until something fails that a node cannot be without.
+pub(crate) async fn run(files: &[PathBuf], tasks: Tasks) -> Result<(), DaemonError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let (config, warnings) = ::config::load(files, &[], &environment)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(name) = config.domains.keys().next() {
+        return Err(DaemonError::Domain(name.clone()));
+    }
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // Databases live in the outer scope, so that nodes can say goodbye.
+    let (node_tasks, supervisor) = tasks.child("nodes");
+    let host = Host { nodes: Nodes::default(), databases: tasks, tasks: node_tasks.clone() };
+    let started = start(&host, config).await;
+    drop(host);
+    let mut was_asked = true;
+    if started.is_ok() {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
+            () = node_tasks.cancelled() => was_asked = false,
+        }
+    }
+    let report = supervisor.shutdown(SHUTDOWN).await;
+    started?;
+    match report.failures.last() {
+        Some(failure) if !was_asked => Err(DaemonError::Failed(format!("{}: {}", failure.task, failure.reason))),
+        _ => Ok(()),
+    }
+}
+
+async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError> {
+    let mut nodes = 0;
+    for (_, config) in config.sequencers {
+        sequencer::start(host, config).await?;
+        nodes += 1;
+    }
+    for (_, config) in config.mediators {
+        mediator::start(host, config).await?;
+        nodes += 1;
+    }
+    for (_, config) in config.managers {
+        manager::start(host, config).await?;
+        nodes += 1;
+    }
+    for (_, config) in config.participants {
+        participant::start(host, config).await?;
+        nodes += 1;
+    }
+    if nodes == 0 {
+        return Err(DaemonError::NoNodes);
+    }
+    tracing::info!(nodes, "started");
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! A sequencer. Those that share a database all work; none of them is passive.
+
+use super::{
+    DaemonError,
+    host::{Host, NamedPort, port_failed, refuse},
+    storage::profile,
+    topology::{to_wire, unreadable},
+};
+use ::node::{NodeKind, NodeStatus};
+use ::rpc::{
+    Services,
+    services::concordat::admin::v1::sequencer_admin_service_server::{
+        SequencerAdminService, SequencerAdminServiceServer,
+    },
+};
+use ::sequencer::{Config, Sequencer};
+use ::topology::SignedTopologyTransaction;
+use ::wire::concordat::admin::v1::*;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<(), DaemonError> {
+    let node = &config.node;
+    let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
+    let public = NamedPort::take(node, "public", &config.public_api).await?;
+    let db = host.open(node, "sequencer", &[::identity::MIGRATIONS, ::sequencer::MIGRATIONS]).await?;
+    let options = Config {
+        total_node_count: config.options.total_node_count,
+        profile: profile(node.replication.profile),
+        limits: sequencer_core::Limits::default(),
+    };
+    let failed = |source| DaemonError::Sequencer { node: node.name.clone(), source };
+    let sequencer = Arc::new(Sequencer::start(db, options, &host.tasks).await.map_err(failed)?);
+
+    let ports = vec![admin.status(), public.status()];
+    let (name, shown) = (node.name.clone(), sequencer.clone());
+    host.nodes.register(&node.name, None, move || node_status(&name, &shown, &ports));
+    let services =
+        host.admin_services(node)?.with(SequencerAdminServiceServer::new(Admin { sequencer: sequencer.clone() }));
+    host.serve(admin.port.with(services));
+    let services = sequencer.serve(Services::new(&[::wire::DESCRIPTORS]).map_err(port_failed(node))?);
+    let health = services.health();
+    let mut online = sequencer.status();
+    let report = async move {
+        loop {
+            let serves = online.borrow_and_update().online.is_some();
+            health.set("", serves).await;
+            if online.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    host.tasks.spawn_cancellable("gRPC health", report).detach();
+    host.serve(public.port.with(services));
+    Ok(())
+}
+
+fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeStatus {
+    let now = *sequencer.status().borrow();
+    NodeStatus {
+        name: name.to_owned(),
+        kind: NodeKind::Sequencer.into(),
+        role: if now.online.is_some() { "Online" } else { "Offline" }.into(),
+        epoch: now.online.map_or(0, |(_, incarnation)| incarnation),
+        initialized: now.initialized,
+        member: sequencer.sequencer().map(|id| id.member().to_string()).unwrap_or_default(),
+        ports: ports.to_vec(),
+        ready: now.online.is_some(),
+        ..NodeStatus::default()
+    }
+}
+
+struct Admin {
+    sequencer: Arc<Sequencer>,
+}
+
+#[tonic::async_trait]
+impl SequencerAdminService for Admin {
+    async fn get_key(&self, _: Request<GetKeyRequest>) -> Result<Response<GetKeyResponse>, Status> {
+        Ok(Response::new(GetKeyResponse { key: Some(self.sequencer.signing_key().into()) }))
+    }
+
+    async fn initialize_sequencer(
+        &self,
+        request: Request<InitializeSequencerRequest>,
+    ) -> Result<Response<InitializeSequencerResponse>, Status> {
+        let request = request.into_inner();
+        let synchronizer = request.synchronizer_id.parse().map_err(unreadable).map_err(refuse)?;
+        let transactions =
+            request.transactions.iter().map(|t| SignedTopologyTransaction::decode(t).map_err(unreadable));
+        let transactions = transactions.collect::<Result<_, _>>().map_err(refuse)?;
+        let stored = self.sequencer.initialize(synchronizer, transactions).await;
+        let topology = to_wire(&stored.map_err(refuse)?);
+        Ok(Response::new(InitializeSequencerResponse { topology }))
+    }
+}

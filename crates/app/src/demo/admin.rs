@@ -1,0 +1,122 @@
+//! The demo as an operator: status, founding the synchronizer, connecting participants.
+
+use super::layout::{Kind, Process};
+use rpc::{
+    ChannelConfig, RpcError, connect_lazy,
+    services::concordat::admin::v1::{
+        manager_admin_service_client::ManagerAdminServiceClient,
+        mediator_admin_service_client::MediatorAdminServiceClient, node_service_client::NodeServiceClient,
+        participant_admin_service_client::ParticipantAdminServiceClient,
+        sequencer_admin_service_client::SequencerAdminServiceClient,
+    },
+};
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::transport::Channel;
+use wire::concordat::admin::v1::*;
+
+/// Between two looks at a network that is coming up.
+const POLL: Duration = Duration::from_millis(20);
+/// For one status call.
+const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
+/// For the network to come up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The network could not be brought up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    #[error("{what} did not happen within {PATIENCE:?}; see the logs in the demo's folder")]
+    Timeout { what: String },
+    #[error("{node}: {source}")]
+    Call { node: String, source: RpcError },
+    #[error("no endpoint: {0}")]
+    Endpoint(#[from] tonic::transport::Error),
+}
+
+pub(crate) fn channel(port: u16) -> Result<Channel, AdminError> {
+    Ok(connect_lazy(&format!("http://127.0.0.1:{port}"), &ChannelConfig::default())?)
+}
+
+/// The process's node; `None` while it does not answer.
+pub(crate) async fn status(process: &Process) -> Option<(NodeStatus, StatusResponse)> {
+    let mut client = NodeServiceClient::new(channel(process.admin_port).ok()?);
+    let answer = tokio::time::timeout(STATUS_TIMEOUT, client.status(StatusRequest {})).await.ok()?.ok()?.into_inner();
+    Some((answer.nodes.first()?.clone(), answer))
+}
+
+/// Waits until one replica of the logical node is in a role.
+pub(crate) async fn in_role<'a>(
+    processes: &'a [Process],
+    logical: &str,
+    roles: &[&str],
+) -> Result<(&'a Process, NodeStatus), AdminError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        for process in processes.iter().filter(|p| p.logical == logical) {
+            if let Some((node, _)) = status(process).await
+                && roles.contains(&node.role.as_str())
+            {
+                return Ok((process, node));
+            }
+        }
+        if Instant::now() > until {
+            return Err(AdminError::Timeout { what: format!("{logical} becoming {}", roles.join(" or ")) });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// `http://127.0.0.1:port` of every sequencer's public API, beginning with the `first`.
+pub(crate) fn sequencers(processes: &[Process], first: usize) -> Vec<String> {
+    let ports = processes.iter().filter(|p| p.kind == Kind::Sequencer).filter_map(|p| p.second_port);
+    let mut uris: Vec<String> = ports.map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let count = uris.len().max(1);
+    uris.rotate_left(first % count);
+    uris
+}
+
+/// Founds the synchronizer and connects both participants.
+pub(crate) async fn bootstrap(processes: &[Process]) -> Result<(), AdminError> {
+    let call = |process: &Process| {
+        let node = process.name.clone();
+        move |status: tonic::Status| AdminError::Call { node, source: status.into() }
+    };
+    let (sequencer, _) = in_role(processes, "sequencer", &["Online", "Offline"]).await?;
+    let (mediator, _) = in_role(processes, "mediator", &["Active"]).await?;
+    let (manager, _) = in_role(processes, "manager", &["Active"]).await?;
+    let mut sequencer_client = SequencerAdminServiceClient::new(channel(sequencer.admin_port)?);
+    let mut mediator_client = MediatorAdminServiceClient::new(channel(mediator.admin_port)?);
+    let mut manager_client = ManagerAdminServiceClient::new(channel(manager.admin_port)?);
+
+    let sequencer_key = sequencer_client.get_key(GetKeyRequest {}).await.map_err(call(sequencer))?.into_inner().key;
+    let mediator_key =
+        mediator_client.get_mediator_key(GetKeyRequest {}).await.map_err(call(mediator))?.into_inner().key;
+    let founded = manager_client
+        .found_synchronizer(FoundSynchronizerRequest { sequencer_key, mediator_key })
+        .await
+        .map_err(call(manager))?
+        .into_inner();
+    let synchronizer_id = founded.synchronizer_id.clone();
+    let request = InitializeSequencerRequest { synchronizer_id, transactions: founded.transactions };
+    let topology = sequencer_client.initialize_sequencer(request).await.map_err(call(sequencer))?.into_inner().topology;
+    let request = InitializeMediatorRequest {
+        synchronizer_id: founded.synchronizer_id,
+        mediator_id: founded.mediator_id,
+        sequencers: sequencers(processes, 0),
+        topology: topology.clone(),
+    };
+    mediator_client.initialize_mediator(request).await.map_err(call(mediator))?;
+    let request = InitializeManagerRequest { sequencers: sequencers(processes, 1), topology };
+    manager_client.initialize_manager(request).await.map_err(call(manager))?;
+    for (n, logical) in ["participant1", "participant2"].into_iter().enumerate() {
+        let (process, _) = in_role(processes, logical, &["Active"]).await?;
+        let request = ConnectSynchronizerRequest {
+            alias: "demo".into(),
+            sequencers: sequencers(processes, n + 1),
+            manual_connect: false,
+        };
+        let mut client = ParticipantAdminServiceClient::new(channel(process.admin_port)?);
+        client.connect_synchronizer(request).await.map_err(call(process))?;
+    }
+    Ok(())
+}

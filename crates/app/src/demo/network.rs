@@ -1,0 +1,299 @@
+//! The running demo.
+
+use super::{
+    admin::{self, AdminError, bootstrap, channel, in_role},
+    history::{History, Kill},
+    layout::{Kind, PostgresUrl, Process, Storage, lay_out},
+    load::{Load, Side},
+    observe::{self, ObserveError},
+    process::Running,
+    report::{Report, Run, report},
+    screen,
+    workload::Workload,
+};
+use canton_proto::com::daml::ledger::api::v2::admin::{
+    AllocatePartyRequest, UploadDarFileRequest, package_management_service_client::PackageManagementServiceClient,
+    party_management_service_client::PartyManagementServiceClient,
+};
+use rpc::RpcError;
+use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::atomic::Ordering, time::Duration};
+use tasks::{Task, Tasks};
+use tokio::time::Instant;
+
+/// Clients that submit at the same time.
+const CLIENTS: usize = 16;
+/// How long a killed process stays down.
+const DOWN: Duration = Duration::from_millis(500);
+/// For the processes to end in order.
+const STOP: Duration = Duration::from_secs(5);
+
+/// What the user asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) duration: Duration,
+    pub(crate) kill_every: Option<Duration>,
+    pub(crate) seed: u64,
+    pub(crate) report: Option<PathBuf>,
+    pub(crate) storage: Option<PostgresUrl>,
+    /// A DAR with the field's CantonExamples instead of the project's own model.
+    pub(crate) dar: Option<PathBuf>,
+    /// Where to keep files; a temporary folder if absent.
+    pub(crate) directory: Option<PathBuf>,
+    /// The project's own model.
+    pub(crate) own_dar: Vec<u8>,
+}
+
+/// The demo could not run, or found something wrong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error("the demo's files: {0}")]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error("{what}: {source}")]
+    Call { what: &'static str, source: RpcError },
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    #[error("the run found something wrong:\n{}", .0.join("\n"))]
+    Wrong(Vec<String>),
+}
+
+/// A network that is up, with its clients not yet started.
+pub(crate) struct Network {
+    program: PathBuf,
+    pub(crate) running: Vec<Running>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) history: History,
+    pub(crate) load: Load,
+    pub(crate) options: Options,
+    pub(crate) start_ms: u64,
+    tasks: Tasks,
+    clients: Vec<Task<()>>,
+    load_began: Instant,
+    directory: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+fn call(what: &'static str) -> impl FnOnce(tonic::Status) -> DemoError {
+    move |status| DemoError::Call { what, source: status.into() }
+}
+
+impl Network {
+    /// Starts all processes, founds the synchronizer, connects, allocates parties, uploads the model.
+    pub(crate) async fn start(options: Options, tasks: Tasks) -> Result<Self, DemoError> {
+        let temporary = options.directory.is_none().then(tempfile::tempdir).transpose()?;
+        let directory = match (&options.directory, &temporary) {
+            (Some(directory), _) => directory.clone(),
+            (None, Some(temporary)) => temporary.path().to_owned(),
+            (None, None) => PathBuf::from("."),
+        };
+        fs::create_dir_all(&directory)?;
+        let storage = options.storage.clone().map_or(Storage::Embedded, Storage::Postgres);
+        let processes = lay_out(&directory, &storage)?;
+        let program = std::env::current_exe()?;
+        let begun = Instant::now();
+        let running: Result<Vec<_>, _> = processes.iter().map(|p| Running::start(&program, p.clone())).collect();
+        let running = running?;
+        bootstrap(&processes).await?;
+        let (dar, workload) = match &options.dar {
+            None => (options.own_dar.clone(), Workload::own()),
+            Some(path) => (fs::read(path)?, Workload::canton_examples("#CantonExamples".into())),
+        };
+        let one = side(&processes, "participant1", "alice", dar.clone());
+        let two = side(&processes, "participant2", "bob", dar);
+        let (one, two) = tokio::join!(one, two);
+        let history = History::new();
+        let load = Load::new([one?, two?], workload, history.clone(), options.seed);
+        let start_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(Self {
+            program,
+            running,
+            processes,
+            history,
+            load,
+            options,
+            start_ms,
+            tasks,
+            clients: Vec::new(),
+            load_began: Instant::now(),
+            directory,
+            _temporary: temporary,
+        })
+    }
+
+    pub(crate) fn start_load(&mut self) {
+        self.load_began = Instant::now();
+        for side in 0..2 {
+            self.tasks.spawn_cancellable("reader", self.load.clone().reader(side)).detach();
+        }
+        for _ in 0..CLIENTS {
+            self.clients.push(self.tasks.spawn("client", self.load.clone().client()));
+        }
+    }
+
+    /// Kills the active process of a logical node of this kind, and starts it again a little later.
+    pub(crate) async fn kill_active(&mut self, kind: Kind, dice: u64) -> Result<Option<String>, DemoError> {
+        let of_kind: Vec<&Process> = self.processes.iter().filter(|p| p.kind == kind).collect();
+        let logical = of_kind[usize::try_from(dice).unwrap_or(0) % of_kind.len()].logical.clone();
+        let mut active = Vec::new();
+        for process in of_kind.iter().filter(|p| p.logical == logical) {
+            if let Some((node, _)) = admin::status(process).await
+                && matches!(node.role.as_str(), "Active" | "Online")
+            {
+                active.push(process.name.clone());
+            }
+        }
+        if active.is_empty() {
+            return Ok(None);
+        }
+        let name = active.swap_remove(usize::try_from(dice >> 8).unwrap_or(0) % active.len());
+        let Some(at) = self.running.iter().position(|r| r.process.name == name) else { return Ok(None) };
+        let (now, in_flight) = (self.history.now(), self.history.in_flight());
+        self.running[at].kill().await?;
+        self.history.with(|h| h.kills.push(Kill { at: now, kind, logical, in_flight }));
+        if kind == Kind::Manager {
+            self.probe_manager();
+        }
+        tokio::time::sleep(DOWN).await;
+        let process = self.running[at].process.clone();
+        self.running[at] = Running::start(&self.program, process)?;
+        Ok(Some(name))
+    }
+
+    /// Asks for a topology change, and notes how long it takes.
+    fn probe_manager(&self) {
+        let (history, side) = (self.history.clone(), self.load.sides[0].clone());
+        let probe = async move {
+            let begin = history.now();
+            for (n, replica) in side.replicas.iter().cycle().take(20).enumerate() {
+                let request = AllocatePartyRequest {
+                    party_id_hint: format!("probe-{begin}-{n}"),
+                    ..AllocatePartyRequest::default()
+                };
+                if PartyManagementServiceClient::new(replica.clone()).allocate_party(request).await.is_ok() {
+                    let end = history.now();
+                    return history.with(|h| h.topology.push((begin, end)));
+                }
+            }
+        };
+        self.tasks.spawn_cancellable("manager probe", probe).detach();
+    }
+
+    /// Starts again what ended by itself; that is a violation.
+    pub(crate) fn revive(&mut self) -> io::Result<Vec<String>> {
+        let mut ended = Vec::new();
+        for running in &mut self.running {
+            if let Some(status) = running.has_ended() {
+                ended.push(format!("{} ended by itself: {status}", running.process.name));
+                *running = Running::start(&self.program, running.process.clone())?;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Stops the load, waits until every command is decided, reads everything, and judges.
+    pub(crate) async fn finish(mut self, mut violations: Vec<String>) -> Result<Report, DemoError> {
+        let load_seconds = self.load_began.elapsed().as_secs_f64();
+        self.load.stop.store(true, Ordering::Relaxed);
+        for client in std::mem::take(&mut self.clients) {
+            let _ = client.await;
+        }
+        let mut rss_mb = BTreeMap::new();
+        for process in &self.processes {
+            in_role(std::slice::from_ref(process), &process.logical, &["Active", "Passive", "Online"]).await?;
+            if let Some((_, answer)) = admin::status(process).await {
+                #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+                let mb = answer.resident_bytes as f64 / 1_048_576.0;
+                rss_mb.insert(process.name.clone(), (mb * 10.0).round() / 10.0);
+            }
+        }
+        observe::read_all(&self.load.sides, &self.history).await?;
+        let verdict = self.history.with(|h| checker::check(&h.records));
+        let run = Run {
+            seed: self.options.seed,
+            storage: self.options.storage.as_ref().map_or_else(|| "embedded".into(), |url| format!("{url:?}")),
+            start_ms: self.start_ms,
+            load_seconds,
+            rss_mb,
+            fenced_writes: self.fenced_writes(),
+            has_kills: self.options.kill_every.is_some(),
+        };
+        let mut report = report(&self.history, &verdict, run);
+        violations.append(&mut report.violations);
+        report.violations = violations;
+        for running in std::mem::take(&mut self.running) {
+            running.stop(STOP).await;
+        }
+        Ok(report)
+    }
+
+    /// Writes that the fence refused, as the logs tell.
+    fn fenced_writes(&self) -> usize {
+        let logs = self.processes.iter().filter_map(|p| fs::read_to_string(&p.log).ok());
+        logs.map(|log| log.matches("write refused: ").count()).sum()
+    }
+
+    /// Where configuration files, databases and logs are.
+    pub(crate) fn directory(&self) -> &PathBuf {
+        &self.directory
+    }
+}
+
+/// Allocates a party at a participant and uploads the model there.
+async fn side(
+    processes: &[Process],
+    participant: &'static str,
+    party: &str,
+    dar_file: Vec<u8>,
+) -> Result<Side, DemoError> {
+    let ports = processes.iter().filter(|p| p.logical == participant).filter_map(|p| p.second_port);
+    let replicas = ports.map(channel).collect::<Result<Vec<_>, _>>()?;
+    let first = replicas.first().cloned().ok_or_else(|| io::Error::other("a participant without replicas"))?;
+    let request = AllocatePartyRequest { party_id_hint: party.into(), ..AllocatePartyRequest::default() };
+    let answer = PartyManagementServiceClient::new(first.clone()).allocate_party(request).await;
+    let party = answer.map_err(call("allocating a party"))?.into_inner().party_details.unwrap_or_default().party;
+    let request = UploadDarFileRequest { dar_file, ..UploadDarFileRequest::default() };
+    let mut packages = PackageManagementServiceClient::new(first).max_encoding_message_size(rpc::MAX_DECODING_BYTES);
+    packages.upload_dar_file(request).await.map_err(call("uploading the model"))?;
+    Ok(Side { participant, party, replicas })
+}
+
+/// Runs for a while, kills, drains, judges; prints a line now and then.
+pub(crate) async fn headless(options: Options, tasks: Tasks, mut say: impl FnMut(String)) -> Result<Report, DemoError> {
+    let mut network = Network::start(options.clone(), tasks).await?;
+    say(format!("network ready after {} ms, files in {}", network.start_ms, network.directory().display()));
+    network.start_load();
+    let end = Instant::now() + options.duration;
+    let mut violations = Vec::new();
+    let mut next_kill = options.kill_every.map(|every| Instant::now() + every);
+    for round in 0_u64.. {
+        let until = next_kill.map_or(end, |kill| kill.min(end));
+        tokio::time::sleep_until(until).await;
+        violations.extend(network.revive()?);
+        if Instant::now() >= end {
+            break;
+        }
+        let kind = Kind::ALL[usize::try_from(round).unwrap_or(0) % Kind::ALL.len()];
+        let killed = network.kill_active(kind, options.seed.wrapping_mul(31).wrapping_add(round)).await?;
+        say(match killed {
+            Some(name) => format!("killed {name}"),
+            None => format!("no {} was active to be killed", kind.name()),
+        });
+        next_kill = options.kill_every.map(|every| until + every);
+    }
+    say("draining".into());
+    let report = network.finish(violations).await?;
+    if let Some(path) = &options.report {
+        fs::write(path, serde_json::to_string_pretty(&report).map_err(io::Error::other)?)?;
+    }
+    if report.violations.is_empty() { Ok(report) } else { Err(DemoError::Wrong(report.violations)) }
+}
+
+/// Shows the live table until the user quits.
+pub(crate) async fn interactive(options: Options, tasks: Tasks) -> Result<Report, DemoError> {
+    let mut network = Network::start(options, tasks).await?;
+    network.start_load();
+    screen::run(&mut network).await?;
+    let report = network.finish(Vec::new()).await?;
+    if report.violations.is_empty() { Ok(report) } else { Err(DemoError::Wrong(report.violations)) }
+}

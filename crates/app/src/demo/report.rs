@@ -1,0 +1,193 @@
+//! What came of a run.
+
+use super::{history::History, layout::Kind};
+use checker::{Counts, Kind as Wrong, Outcome, Record, Verdict};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How long after a sequencer's death a gap in delivery is put down to it, in microseconds.
+const GAP_WINDOW: i64 = 3_000_000;
+
+/// The report of `demo --headless`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) submitted: usize,
+    pub(crate) committed: usize,
+    pub(crate) rejected: usize,
+    pub(crate) unknown_resolved: usize,
+    pub(crate) fenced_writes: usize,
+    pub(crate) lost: usize,
+    pub(crate) duplicated: usize,
+    pub(crate) reordered: usize,
+    pub(crate) divergent: usize,
+    pub(crate) undecided: usize,
+    pub(crate) kills: BTreeMap<&'static str, usize>,
+    /// Fewest commands that were under way at a kill.
+    pub(crate) in_flight_at_kills: usize,
+    pub(crate) commands_per_second: f64,
+    pub(crate) latency_ms: Latency,
+    pub(crate) failover_ms: BTreeMap<&'static str, Failover>,
+    pub(crate) rss_mb: BTreeMap<String, f64>,
+    pub(crate) start_ms: u64,
+    pub(crate) seed: u64,
+    pub(crate) storage: String,
+    /// What the checker or the run itself found wrong; empty if all is well.
+    pub(crate) violations: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Failover {
+    pub(crate) count: usize,
+    pub(crate) p50: f64,
+    pub(crate) max: f64,
+}
+
+/// What only the running demo knows.
+pub(crate) struct Run {
+    pub(crate) seed: u64,
+    pub(crate) storage: String,
+    pub(crate) start_ms: u64,
+    pub(crate) load_seconds: f64,
+    pub(crate) rss_mb: BTreeMap<String, f64>,
+    pub(crate) fenced_writes: usize,
+    /// Whether processes were killed, so that an unknown outcome must have occurred.
+    pub(crate) has_kills: bool,
+}
+
+fn millis(micros: i64) -> f64 {
+    // Exact below 2^52 µs, more than a century.
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let micros = micros as f64;
+    (micros / 10.0).round() / 100.0
+}
+
+fn percentile(sorted: &[i64], percent: usize) -> f64 {
+    let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(at).map_or(0.0, |micros| millis(*micros))
+}
+
+/// Puts everything together.
+pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
+    let Counts { submitted, committed, rejected, unknown_resolved, .. } = verdict.counts;
+    let (kills, in_flight, mut latencies) = history.with(|h| {
+        let fewest = h.kills.iter().map(|k| k.in_flight).min().unwrap_or(0);
+        (h.kills.clone(), fewest, h.latencies.clone())
+    });
+    latencies.sort_unstable();
+    let mut violations: Vec<String> = verdict.violations.iter().map(|v| format!("{:?}: {}", v.kind, v.text)).collect();
+    if run.has_kills && unknown_resolved == 0 {
+        violations.push("Inconclusive: no command had an unknown outcome, so the kills tested nothing".into());
+    }
+    let count = |kind| kills.iter().filter(|k| k.kind == kind).count();
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let rate = if run.load_seconds > 0.0 { committed as f64 / run.load_seconds } else { 0.0 };
+    Report {
+        submitted,
+        committed,
+        rejected,
+        unknown_resolved,
+        fenced_writes: run.fenced_writes,
+        lost: verdict.count(Wrong::Lost),
+        duplicated: verdict.count(Wrong::Duplicated),
+        reordered: verdict.count(Wrong::Reordered),
+        divergent: verdict.count(Wrong::Divergent),
+        undecided: verdict.count(Wrong::Undecided),
+        kills: Kind::ALL.iter().map(|kind| (kind.name(), count(*kind))).collect(),
+        in_flight_at_kills: in_flight,
+        commands_per_second: (rate * 10.0).round() / 10.0,
+        latency_ms: Latency { p50: percentile(&latencies, 50), p99: percentile(&latencies, 99) },
+        failover_ms: Kind::ALL.iter().map(|kind| (kind.name(), failover(history, *kind))).collect(),
+        rss_mb: run.rss_mb,
+        start_ms: run.start_ms,
+        seed: run.seed,
+        storage: run.storage,
+        violations,
+    }
+}
+
+/// From each kill to the commit of the first command submitted after it that needs the killed node; for the manager to
+/// the end of the next topology change; for a sequencer the longest gap in delivery.
+pub(crate) fn failover(history: &History, kind: Kind) -> Failover {
+    let mut took: Vec<i64> = history.with(|h| {
+        let commits = commits(&h.records);
+        h.kills
+            .iter()
+            .filter(|kill| kill.kind == kind)
+            .filter_map(|kill| match kind {
+                Kind::Manager => {
+                    h.topology.iter().filter(|(begin, _)| *begin >= kill.at).map(|(_, end)| end - kill.at).min()
+                }
+                Kind::Sequencer => Some(longest_gap(&h.arrivals, kill.at)),
+                Kind::Mediator | Kind::Participant => commits
+                    .iter()
+                    .filter(|c| c.submitted >= kill.at && (kind == Kind::Mediator || c.participant == kill.logical))
+                    .map(|c| c.answered - kill.at)
+                    .min(),
+            })
+            .collect()
+    });
+    took.sort_unstable();
+    Failover { count: took.len(), p50: percentile(&took, 50), max: percentile(&took, 100) }
+}
+
+struct Commit<'a> {
+    submitted: i64,
+    answered: i64,
+    participant: &'a str,
+}
+
+/// Commands that committed at their first attempt, or at a later one: each attempt counts from its own submission.
+fn commits(records: &[Record]) -> Vec<Commit<'_>> {
+    let mut submitted: BTreeMap<&str, (i64, &str)> = BTreeMap::new();
+    let mut commits = Vec::new();
+    for record in records {
+        match record {
+            Record::Submit { at, command, participant, .. } => {
+                submitted.insert(command, (*at, participant));
+            }
+            Record::Answer { at, command, outcome: Outcome::Committed { .. } } => {
+                if let Some((begun, participant)) = submitted.get(command.as_str()) {
+                    commits.push(Commit { submitted: *begun, answered: *at, participant });
+                }
+            }
+            _ => {}
+        }
+    }
+    commits
+}
+
+fn longest_gap(arrivals: &[(&'static str, i64)], kill: i64) -> i64 {
+    let readers: std::collections::BTreeSet<_> = arrivals.iter().map(|(reader, _)| reader).collect();
+    let gaps = readers.into_iter().map(|reader| {
+        let times: Vec<i64> = arrivals.iter().filter(|(r, _)| r == reader).map(|(_, at)| *at).collect();
+        let around = times.windows(2).filter(|w| w[1] >= kill && w[0] <= kill + GAP_WINDOW);
+        around.map(|w| w[1] - w[0]).max().unwrap_or(0)
+    });
+    gaps.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_those_around_the_kill() {
+        let arrivals = [("a", 0), ("a", 100), ("a", 900), ("a", 1_000), ("b", 0), ("b", 990)];
+        assert_eq!(longest_gap(&arrivals[..4], 150), 800);
+        assert_eq!(longest_gap(&arrivals[..4], 950), 100);
+        assert_eq!(longest_gap(&arrivals, 950), 990);
+    }
+
+    #[test]
+    fn percentiles_of_few_values() {
+        assert_eq!(percentile(&[], 50), 0.0);
+        assert_eq!(percentile(&[1000, 2000, 3000], 50), 2.0);
+        assert_eq!(percentile(&[1000, 2000, 3000], 100), 3.0);
+    }
+}

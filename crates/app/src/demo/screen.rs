@@ -1,0 +1,180 @@
+//! The live table.
+
+use super::{
+    admin,
+    layout::{Kind, Process},
+    network::{DemoError, Network},
+    report::failover,
+};
+use checker::{Outcome, Record};
+use ratatui::{
+    Frame,
+    crossterm::event::{self, Event, KeyCode, KeyEventKind},
+    layout::{Constraint, Layout},
+    style::{Color, Style, Stylize as _},
+    text::Line,
+    widgets::{Block, Cell, Paragraph, Row, Table},
+};
+use rpc::services::concordat::admin::v1::node_service_client::NodeServiceClient;
+use std::{io, time::Duration};
+use wire::concordat::admin::v1::{NodeStatus, SetPassiveRequest, StatusResponse};
+
+/// Between two drawings.
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// A row of the table.
+pub(crate) struct NodeLine {
+    pub(crate) process: Process,
+    pub(crate) status: Option<(NodeStatus, StatusResponse)>,
+}
+
+/// Shows the table and obeys keys until `q`.
+pub(crate) async fn run(network: &mut Network) -> Result<(), DemoError> {
+    let mut terminal = ratatui::try_init()?;
+    let result = show(network, &mut terminal).await;
+    ratatui::try_restore()?;
+    result
+}
+
+async fn show(network: &mut Network, terminal: &mut ratatui::DefaultTerminal) -> Result<(), DemoError> {
+    let mut message = String::from("k kill an active process · h hand over · q quit");
+    for round in 0_u64.. {
+        let lines = look(&network.processes).await;
+        let counters = counters(network);
+        terminal.draw(|frame| draw(frame, &lines, &counters, &message))?;
+        let Some(key) = key()? else { continue };
+        let kind = Kind::ALL[usize::try_from(round).unwrap_or(0) % Kind::ALL.len()];
+        match key {
+            KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
+            KeyCode::Char('k') => {
+                let killed = network.kill_active(kind, round).await?;
+                message =
+                    killed.map_or_else(|| format!("no {} is active", kind.name()), |name| format!("killed {name}"));
+            }
+            KeyCode::Char('h') => message = hand_over(&lines, kind).await,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A key, if one is pressed before the next drawing is due.
+fn key() -> io::Result<Option<KeyCode>> {
+    if !event::poll(REFRESH)? {
+        return Ok(None);
+    }
+    Ok(match event::read()? {
+        Event::Key(key) if key.kind == KeyEventKind::Press => Some(key.code),
+        _ => None,
+    })
+}
+
+/// Asks all processes at once.
+pub(crate) async fn look(processes: &[Process]) -> Vec<NodeLine> {
+    let asked = processes
+        .iter()
+        .map(|process| async move { NodeLine { process: process.clone(), status: admin::status(process).await } });
+    futures::future::join_all(asked).await
+}
+
+async fn hand_over(lines: &[NodeLine], kind: Kind) -> String {
+    let active = lines
+        .iter()
+        .find(|line| line.process.kind == kind && line.status.as_ref().is_some_and(|(node, _)| node.role == "Active"));
+    let Some(line) = active else { return format!("no {} is active", kind.name()) };
+    let Ok(channel) = admin::channel(line.process.admin_port) else { return "no channel".into() };
+    let request = SetPassiveRequest { node: line.process.name.clone() };
+    match NodeServiceClient::new(channel).set_passive(request).await {
+        Ok(answer) => {
+            let answer = answer.into_inner();
+            format!("{} took over from {} in {} ms", answer.replica, line.process.name, answer.took_ms)
+        }
+        Err(status) => format!("{} stays active: {}", line.process.name, status.message()),
+    }
+}
+
+fn counters(network: &Network) -> String {
+    let history = &network.history;
+    let (submitted, committed, rejected, unknown, mut latencies) = history.with(|h| {
+        let mut counts = (0, 0, 0, 0);
+        for record in &h.records {
+            match record {
+                Record::Submit { .. } => counts.0 += 1,
+                Record::Answer { outcome: Outcome::Committed { .. }, .. } => counts.1 += 1,
+                Record::Answer { outcome: Outcome::Rejected { .. }, .. } => counts.2 += 1,
+                Record::Answer { outcome: Outcome::Unknown, .. } => counts.3 += 1,
+                _ => {}
+            }
+        }
+        (counts.0, counts.1, counts.2, counts.3, h.latencies.clone())
+    });
+    latencies.sort_unstable();
+    let percent = |p: usize| latencies.get(latencies.len() * p / 100).map_or(0, |micros| micros / 1000);
+    let seconds = (history.now() / 1_000_000).max(1);
+    let verdict = history.with(|h| checker::check(&h.records));
+    let last = Kind::ALL.map(|kind| format!("{} {} ms", kind.name(), failover(history, kind).max)).join(" · ");
+    format!(
+        "attempts {submitted} · committed {committed} ({}/s) · rejected {rejected} · unknown {unknown} · in flight {} · \
+         latency p50 {} ms p99 {} ms\nduplicated {} · worst failover: {last}",
+        committed / usize::try_from(seconds).unwrap_or(1),
+        history.in_flight(),
+        percent(50),
+        percent(99),
+        verdict.count(checker::Kind::Duplicated),
+    )
+}
+
+fn draw(frame: &mut Frame<'_>, lines: &[NodeLine], counters: &str, message: &str) {
+    let [top, middle, bottom] = Layout::vertical([
+        Constraint::Min(u16::try_from(lines.len()).unwrap_or(u16::MAX - 3) + 3),
+        Constraint::Length(4),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    let header = Row::new(["node", "replica", "role", "epoch", "ports", "lag", "memory", "uptime"]).bold();
+    let rows = lines.iter().map(|line| {
+        let role = line.status.as_ref().map_or("down", |(node, _)| node.role.as_str());
+        let color = match role {
+            "Active" | "Online" => Color::Green,
+            "Passive" => Color::Gray,
+            "down" => Color::Red,
+            _ => Color::Yellow,
+        };
+        Row::new(cells(line).into_iter().map(Cell::from)).style(Style::new().fg(color))
+    });
+    let widths = [14, 16, 10, 7, 24, 8, 9, 9].map(Constraint::Length);
+    let table = Table::new(rows, widths).header(header).block(Block::bordered().title("concordat demo"));
+    frame.render_widget(table, top);
+    frame.render_widget(Paragraph::new(counters).block(Block::bordered()), middle);
+    frame.render_widget(Line::from(message), bottom);
+}
+
+/// The columns of a row, for the screen and for `status`.
+pub(crate) fn cells(line: &NodeLine) -> [String; 8] {
+    let Some((node, process)) = &line.status else {
+        let down = String::from("-");
+        let name = line.process.name.clone();
+        let ports = line.process.admin_port.to_string();
+        return [
+            line.process.logical.clone(),
+            name,
+            "down".into(),
+            down.clone(),
+            ports,
+            down.clone(),
+            down.clone(),
+            down,
+        ];
+    };
+    let ports: Vec<String> = node.ports.iter().map(|p| format!("{} {}", p.name, p.port)).collect();
+    [
+        line.process.logical.clone(),
+        node.name.clone(),
+        node.role.clone(),
+        node.epoch.to_string(),
+        ports.join(" "),
+        node.lag_ms.map_or_else(|| "-".into(), |ms| format!("{ms} ms")),
+        format!("{} MB", process.resident_bytes / 1_048_576),
+        format!("{} s", process.uptime_ms / 1000),
+    ]
+}

@@ -1,0 +1,86 @@
+//! The binary `concordat`: arguments to configuration to nodes. Arguments and environment are read here and nowhere else.
+
+mod cli;
+mod daemon;
+mod demo;
+mod status;
+
+use clap::Parser as _;
+use cli::{Arguments, Command};
+use std::process::ExitCode;
+use tasks::Tasks;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A configuration or an argument is wrong.
+const WRONG_INPUT: u8 = 1;
+/// Something failed that should have worked.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(error) = telemetry::init(&arguments.log.config()) {
+        return fail(&error, WRONG_INPUT);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, FAILED),
+    };
+    runtime.block_on(async {
+        let (tasks, supervisor) = Tasks::new("concordat");
+        let code = run(arguments.command, tasks).await;
+        supervisor.shutdown(daemon::SHUTDOWN).await;
+        code
+    })
+}
+
+async fn run(command: Command, tasks: Tasks) -> ExitCode {
+    match command {
+        Command::Daemon(options) => match daemon::run(&options.files, tasks).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("{error}");
+                fail(&error, WRONG_INPUT)
+            }
+        },
+        Command::Status(options) => match status::run(&options).await {
+            Ok(code) => code,
+            Err(error) => fail(&error, WRONG_INPUT),
+        },
+        Command::Demo(options) => {
+            let headless = options.headless;
+            let options = options.into_demo();
+            let result = if headless {
+                demo::headless(options, tasks, |line| print(&line)).await
+            } else {
+                demo::interactive(options, tasks).await
+            };
+            match result.map(|report| serde_json::to_string_pretty(&report)) {
+                Ok(Ok(text)) => {
+                    print(&text);
+                    ExitCode::SUCCESS
+                }
+                Ok(Err(error)) => fail(&error, FAILED),
+                Err(error @ demo::DemoError::Wrong(_)) => fail(&error, FAILED),
+                Err(error) => fail(&error, WRONG_INPUT),
+            }
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what the user asked for")]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "told to whoever ran the command")]
+fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("concordat: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+    ExitCode::from(code)
+}

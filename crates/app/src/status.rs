@@ -1,0 +1,116 @@
+//! `concordat status`: the demo's table for any running network.
+
+use crate::cli::{Output, Status};
+use config::{Api, Config, LoadError};
+use rpc::{ChannelConfig, connect_lazy, services::concordat::admin::v1::node_service_client::NodeServiceClient};
+use serde_json::json;
+use std::{collections::BTreeSet, process::ExitCode, time::Duration};
+use wire::concordat::admin::v1::{NodeKind, StatusRequest, StatusResponse};
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Not every node answered.
+const INCOMPLETE: u8 = 3;
+
+/// An admin API and how it is called in the configuration.
+struct Target {
+    name: String,
+    uri: String,
+}
+
+/// Asks every node of the configuration, local or remote; exit code 3 if one does not answer.
+pub(crate) async fn run(options: &Status) -> Result<ExitCode, LoadError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let (config, _) = config::load(&options.files, &[], &environment)?;
+    let asked = targets(&config).into_iter().map(|target| async move {
+        let answer = ask(&target.uri).await;
+        (target, answer)
+    });
+    let answers = futures::future::join_all(asked).await;
+    let all_answer = answers.iter().all(|(_, answer)| answer.is_some());
+    crate::print(&match options.output {
+        Output::Json => json(&answers),
+        Output::Table => table(&answers),
+    });
+    Ok(if all_answer { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+}
+
+fn targets(config: &Config) -> Vec<Target> {
+    let uri = |api: &Api| format!("http://{}:{}", api.address, api.port);
+    let mut found = Vec::new();
+    let mut add = |name: &str, api: &Api| found.push(Target { name: name.to_owned(), uri: uri(api) });
+    config.managers.iter().for_each(|(name, n)| add(name, &n.node.admin_api));
+    config.mediators.iter().for_each(|(name, n)| add(name, &n.node.admin_api));
+    config.sequencers.iter().chain(&config.domains).for_each(|(name, n)| add(name, &n.node.admin_api));
+    config.participants.iter().for_each(|(name, n)| add(name, &n.node.admin_api));
+    config.remotes.iter().for_each(|(name, r)| add(name, &r.admin_api));
+    // Several nodes may share a port, and a node may be named twice.
+    let mut seen = BTreeSet::new();
+    found.retain(|target| seen.insert(target.uri.clone()));
+    found
+}
+
+async fn ask(uri: &str) -> Option<StatusResponse> {
+    let mut client = NodeServiceClient::new(connect_lazy(uri, &ChannelConfig::default()).ok()?);
+    Some(tokio::time::timeout(TIMEOUT, client.status(StatusRequest {})).await.ok()?.ok()?.into_inner())
+}
+
+fn json(answers: &[(Target, Option<StatusResponse>)]) -> String {
+    let nodes: Vec<_> = answers
+        .iter()
+        .flat_map(|(target, answer)| match answer {
+            None => vec![json!({ "name": target.name, "admin": target.uri, "role": "down" })],
+            Some(answer) => answer
+                .nodes
+                .iter()
+                .map(|node| {
+                    let ports: serde_json::Map<_, _> =
+                        node.ports.iter().map(|p| (p.name.clone(), p.port.into())).collect();
+                    json!({
+                        "name": node.name, "kind": kind(node.kind()), "admin": target.uri, "role": node.role,
+                        "epoch": node.epoch, "initialized": node.initialized, "member": node.member, "ports": ports,
+                        "lag_ms": node.lag_ms, "active_replica": node.active_replica,
+                        "resident_bytes": answer.resident_bytes, "uptime_ms": answer.uptime_ms,
+                        "version": answer.version,
+                    })
+                })
+                .collect(),
+        })
+        .collect();
+    format!("{:#}", json!({ "nodes": nodes }))
+}
+
+fn kind(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Participant => "participant",
+        NodeKind::Sequencer => "sequencer",
+        NodeKind::Mediator => "mediator",
+        NodeKind::Manager => "manager",
+        NodeKind::Unspecified => "unknown",
+    }
+}
+
+fn table(answers: &[(Target, Option<StatusResponse>)]) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["node", "kind", "role", "epoch", "ports", "lag", "memory", "uptime"]);
+    for (target, answer) in answers {
+        let Some(answer) = answer else {
+            table.add_row([target.name.as_str(), "-", "down", "-", target.uri.as_str(), "-", "-", "-"]);
+            continue;
+        };
+        for node in &answer.nodes {
+            let ports: Vec<String> = node.ports.iter().map(|p| format!("{} {}", p.name, p.port)).collect();
+            table.add_row([
+                node.name.clone(),
+                kind(node.kind()).to_owned(),
+                node.role.clone(),
+                node.epoch.to_string(),
+                ports.join(", "),
+                node.lag_ms.map_or_else(|| "-".into(), |ms| format!("{ms} ms")),
+                format!("{} MB", answer.resident_bytes / 1_048_576),
+                format!("{} s", answer.uptime_ms / 1000),
+            ]);
+        }
+    }
+    table.to_string()
+}
