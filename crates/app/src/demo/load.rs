@@ -103,7 +103,8 @@ impl Load {
             let at = self.history.submit(&id, own.participant, &[own.participant, other.participant]);
             let begun = *first.get_or_insert(at);
             let count = u64::try_from(own.replicas.len()).unwrap_or(1).max(1);
-            let replica = usize::try_from(self.dice(n.wrapping_add(attempt << 32)) % count).unwrap_or(0);
+            // Other bits than those that chose the side.
+            let replica = usize::try_from((self.dice(n.wrapping_add(attempt << 32)) >> 8) % count).unwrap_or(0);
             match submit(own.replicas[replica].clone(), &own.party, &id, command.clone()).await {
                 Ok(update_id) => {
                     self.history.answer(&id, Outcome::Committed { update_id });
