@@ -20,7 +20,7 @@ fn demo(arguments: &[&str], report: &Path) -> Value {
 #[test]
 fn nothing_is_lost_and_nothing_happens_twice_while_processes_are_killed() {
     let dir = tempfile::tempdir().unwrap();
-    let report = demo(&["--duration", "16s", "--kill-every", "3s"], &dir.path().join("report.json"));
+    let report = demo(&["--duration", "20s", "--kill-every", "2s"], &dir.path().join("report.json"));
     for nothing in ["lost", "duplicated", "reordered", "divergent", "undecided"] {
         assert_eq!(report[nothing], 0, "{report:#}");
     }
