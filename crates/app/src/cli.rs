@@ -7,7 +7,7 @@ use telemetry::{Encoder, LogConfig};
 
 /// Highly available Daml ledger networks in one small binary.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Try `concordat demo` for a whole network on this machine.")]
+#[command(version, after_help = "Try `concordat demo` for a whole network on this machine.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) log: Log,
@@ -50,14 +50,14 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Daemon {
     /// Configuration files; later ones win. May be repeated, or joined by commas.
-    #[arg(short, long = "config", required = true, value_delimiter = ',', value_name = "FILE")]
+    #[arg(short = 'c', long = "config", required = true, value_delimiter = ',', value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Configuration files that name the nodes, local or remote.
-    #[arg(short, long = "config", required = true, value_delimiter = ',', value_name = "FILE")]
+    #[arg(short = 'c', long = "config", required = true, value_delimiter = ',', value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// How to print.
     #[arg(short, long, default_value = "table")]

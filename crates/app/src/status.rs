@@ -25,7 +25,18 @@ pub(crate) async fn run(options: &Status) -> Result<ExitCode, LoadError> {
         let answer = ask(&target.uri).await;
         (target, answer)
     });
-    let answers = futures::future::join_all(asked).await;
+    let mut answers = futures::future::join_all(asked).await;
+    // Every node of a process tells of all of them.
+    let mut shown = BTreeSet::new();
+    for (target, answer) in &mut answers {
+        let host = target.uri.rsplit_once(':').map(|(host, _)| host.to_owned());
+        if let Some(answer) = answer {
+            answer.nodes.retain(|node| {
+                let ports: Vec<u32> = node.ports.iter().map(|p| p.port).collect();
+                shown.insert((host.clone(), node.name.clone(), ports))
+            });
+        }
+    }
     let all_answer = answers.iter().all(|(_, answer)| answer.is_some());
     crate::print(&match options.output {
         Output::Json => json(&answers),

@@ -37,7 +37,10 @@ pub(crate) async fn run(
     status: watch::Sender<Status>,
     tasks: Tasks,
 ) -> Result<(), SequencerError> {
-    let synchronizer = initialized(&db).await?;
+    let synchronizer = tokio::select! {
+        known = initialized(&db) => known?,
+        () = tasks.cancelled() => return Ok(()),
+    };
     let (writer, mut inbox) = mpsc::channel(QUEUE);
     let shared = Arc::new(shared(db, config, identity, synchronizer, writer, &tasks).await?);
     status.send_modify(|s| s.initialized = true);

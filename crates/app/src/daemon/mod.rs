@@ -27,7 +27,7 @@ pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 /// The process cannot run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DaemonError {
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] LoadError),
     #[error("the configuration names no node to run; add a participant, sequencer, mediator or domain-manager")]
     NoNodes,
@@ -101,4 +101,19 @@ async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError>
     }
     tracing::info!(nodes, "started");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_example_loads() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!files.is_empty());
+        for file in files {
+            let (config, warnings) = ::config::load(&[file], &[], &|_| None).unwrap();
+            assert_eq!(warnings, []);
+            assert!(!config.participants.is_empty());
+        }
+    }
 }
