@@ -25,7 +25,7 @@ fn proto_files(dir: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
 /// The folder with the .proto files of the `canton-proto` crate, which keeps its descriptors to itself.
 fn canton_protos() -> Result<PathBuf, Box<dyn Error>> {
     let output = Command::new(env::var("CARGO")?)
-        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &env::var("TARGET")?])
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", &env::var("TARGET")?])
         .current_dir(env::var("CARGO_MANIFEST_DIR")?)
         .output()?;
     if !output.status.success() {
