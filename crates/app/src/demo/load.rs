@@ -25,6 +25,8 @@ use tonic::{Request, transport::Channel};
 const ATTEMPT: Duration = Duration::from_secs(8);
 /// Until a command must be decided.
 const DECIDED: Duration = Duration::from_secs(60);
+/// Until what participants tell each other about packages and parties must be in force.
+const WARM_UP: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// One logical participant as a client sees it.
@@ -79,6 +81,23 @@ impl Load {
         z ^ (z >> 31)
     }
 
+    /// An offer each way, until it commits: from then on both participants know the model and the parties of both.
+    pub(crate) async fn warm_up(&self) -> Result<(), RpcError> {
+        for (n, side) in self.sides.iter().enumerate() {
+            let command = self.workload.offer(&side.party, &self.sides[1 - n].party, 1);
+            let until = Instant::now() + WARM_UP;
+            for attempt in 0.. {
+                let id = format!("warm-up-{n}-{attempt}");
+                match submit(side.replicas[0].clone(), &side.party, &id, command.clone()).await {
+                    Ok(_) => break,
+                    Err(error) if Instant::now() > until => return Err(error),
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Submits one command after the other until the load is stopped; finishes the one under way.
     pub(crate) async fn client(self) {
         while !self.stop.load(Ordering::Relaxed) {
@@ -88,7 +107,7 @@ impl Load {
             let (own, other) = (&self.sides[side], &self.sides[1 - side]);
             let command = match offer {
                 Some(contract) => self.workload.accept(contract),
-                None => self.workload.offer(&own.party, &other.party, i64::try_from(n).unwrap_or(0)),
+                None => self.workload.offer(&own.party, &other.party, i64::try_from(n).unwrap_or(0) + 1),
             };
             self.decide(own, other, format!("demo-{}-{n}", self.seed), command, n).await;
         }

@@ -24,6 +24,8 @@ use tokio::time::Instant;
 const CLIENTS: usize = 16;
 /// How long a killed process stays down.
 const DOWN: Duration = Duration::from_millis(500);
+/// Roles of a node that answers.
+const SERVING: [&str; 3] = ["Active", "Passive", "Online"];
 /// For the processes to end in order.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -67,6 +69,7 @@ pub(crate) struct Network {
     pub(crate) load: Load,
     pub(crate) options: Options,
     pub(crate) start_ms: u64,
+    idle_mb: BTreeMap<String, f64>,
     tasks: Tasks,
     clients: Vec<Task<()>>,
     load_began: Instant,
@@ -104,7 +107,9 @@ impl Network {
         let (one, two) = tokio::join!(one, two);
         let history = History::new();
         let load = Load::new([one?, two?], workload, history.clone(), options.seed);
+        load.warm_up().await.map_err(|source| DemoError::Call { what: "the first transactions", source })?;
         let start_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let idle_mb = resident_mb(&processes).await;
         Ok(Self {
             program,
             running,
@@ -113,6 +118,7 @@ impl Network {
             load,
             options,
             start_ms,
+            idle_mb,
             tasks,
             clients: Vec::new(),
             load_began: Instant::now(),
@@ -156,8 +162,22 @@ impl Network {
         }
         tokio::time::sleep(DOWN).await;
         let process = self.running[at].process.clone();
-        self.running[at] = Running::start(&self.program, process)?;
+        self.running[at] = Running::start(&self.program, process.clone())?;
+        self.time_restart(process);
         Ok(Some(name))
+    }
+
+    /// Notes how long a process takes from its start until it serves.
+    fn time_restart(&self, process: Process) {
+        let history = self.history.clone();
+        let begin = history.now();
+        let serves = async move {
+            let of_it = std::slice::from_ref(&process);
+            if in_role(of_it, &process.logical, &SERVING).await.is_ok() {
+                history.with(|h| h.restarts.push(history.now() - begin));
+            }
+        };
+        self.tasks.spawn_cancellable("restart watch", serves).detach();
     }
 
     /// Asks for a topology change, and notes how long it takes.
@@ -198,14 +218,8 @@ impl Network {
         for client in std::mem::take(&mut self.clients) {
             let _ = client.await;
         }
-        let mut rss_mb = BTreeMap::new();
         for process in &self.processes {
-            in_role(std::slice::from_ref(process), &process.logical, &["Active", "Passive", "Online"]).await?;
-            if let Some((_, answer)) = admin::status(process).await {
-                #[expect(clippy::cast_precision_loss, reason = "shown to people")]
-                let mb = answer.resident_bytes as f64 / 1_048_576.0;
-                rss_mb.insert(process.name.clone(), (mb * 10.0).round() / 10.0);
-            }
+            in_role(std::slice::from_ref(process), &process.logical, &SERVING).await?;
         }
         observe::read_all(&self.load.sides, &self.history).await?;
         let verdict = self.history.with(|h| checker::check(&h.records));
@@ -214,7 +228,8 @@ impl Network {
             storage: self.options.storage.as_ref().map_or_else(|| "embedded".into(), |url| format!("{url:?}")),
             start_ms: self.start_ms,
             load_seconds,
-            rss_mb,
+            idle_mb: std::mem::take(&mut self.idle_mb),
+            rss_mb: resident_mb(&self.processes).await,
             fenced_writes: self.fenced_writes(),
             has_kills: self.options.kill_every.is_some(),
         };
@@ -237,6 +252,19 @@ impl Network {
     pub(crate) fn directory(&self) -> &PathBuf {
         &self.directory
     }
+}
+
+/// Memory of each process, as far as it answers.
+async fn resident_mb(processes: &[Process]) -> BTreeMap<String, f64> {
+    let mut resident = BTreeMap::new();
+    for process in processes {
+        if let Some((_, answer)) = admin::status(process).await {
+            #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+            let mb = answer.resident_bytes as f64 / 1_048_576.0;
+            resident.insert(process.name.clone(), (mb * 10.0).round() / 10.0);
+        }
+    }
+    resident
 }
 
 /// Allocates a party at a participant and uploads the model there.

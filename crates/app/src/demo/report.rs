@@ -14,6 +14,8 @@ pub(crate) struct Report {
     pub(crate) submitted: usize,
     pub(crate) committed: usize,
     pub(crate) rejected: usize,
+    /// Why, and how often.
+    pub(crate) rejections: BTreeMap<String, usize>,
     pub(crate) unknown_resolved: usize,
     pub(crate) fenced_writes: usize,
     pub(crate) lost: usize,
@@ -26,9 +28,15 @@ pub(crate) struct Report {
     pub(crate) in_flight_at_kills: usize,
     pub(crate) commands_per_second: f64,
     pub(crate) latency_ms: Latency,
-    pub(crate) failover_ms: BTreeMap<&'static str, Failover>,
+    pub(crate) failover_ms: BTreeMap<&'static str, Times>,
+    /// Memory of each process before the load.
+    pub(crate) idle_mb: BTreeMap<String, f64>,
+    /// Memory of each process after it.
     pub(crate) rss_mb: BTreeMap<String, f64>,
+    /// From the first process started to the first transaction each way.
     pub(crate) start_ms: u64,
+    /// From the start of a killed process until it serves.
+    pub(crate) restart_ms: Times,
     pub(crate) seed: u64,
     pub(crate) storage: String,
     /// What the checker or the run itself found wrong; empty if all is well.
@@ -42,7 +50,7 @@ pub(crate) struct Latency {
 }
 
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Failover {
+pub(crate) struct Times {
     pub(crate) count: usize,
     pub(crate) p50: f64,
     pub(crate) max: f64,
@@ -54,6 +62,7 @@ pub(crate) struct Run {
     pub(crate) storage: String,
     pub(crate) start_ms: u64,
     pub(crate) load_seconds: f64,
+    pub(crate) idle_mb: BTreeMap<String, f64>,
     pub(crate) rss_mb: BTreeMap<String, f64>,
     pub(crate) fenced_writes: usize,
     /// Whether processes were killed, so that an unknown outcome must have occurred.
@@ -91,6 +100,7 @@ pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
         submitted,
         committed,
         rejected,
+        rejections: history.with(|h| rejections(&h.records)),
         unknown_resolved,
         fenced_writes: run.fenced_writes,
         lost: verdict.count(Wrong::Lost),
@@ -103,8 +113,10 @@ pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
         commands_per_second: (rate * 10.0).round() / 10.0,
         latency_ms: Latency { p50: percentile(&latencies, 50), p99: percentile(&latencies, 99) },
         failover_ms: Kind::ALL.iter().map(|kind| (kind.name(), failover(history, *kind))).collect(),
+        idle_mb: run.idle_mb,
         rss_mb: run.rss_mb,
         start_ms: run.start_ms,
+        restart_ms: times(history.with(|h| h.restarts.clone())),
         seed: run.seed,
         storage: run.storage,
         violations,
@@ -113,8 +125,8 @@ pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
 
 /// From each kill to the commit of the first command submitted after it that needs the killed node; for the manager to
 /// the end of the next topology change; for a sequencer the longest gap in delivery.
-pub(crate) fn failover(history: &History, kind: Kind) -> Failover {
-    let mut took: Vec<i64> = history.with(|h| {
+pub(crate) fn failover(history: &History, kind: Kind) -> Times {
+    let took: Vec<i64> = history.with(|h| {
         let commits = commits(&h.records);
         h.kills
             .iter()
@@ -132,8 +144,22 @@ pub(crate) fn failover(history: &History, kind: Kind) -> Failover {
             })
             .collect()
     });
+    times(took)
+}
+
+fn rejections(records: &[Record]) -> BTreeMap<String, usize> {
+    let mut by_code = BTreeMap::new();
+    for record in records {
+        if let Record::Answer { outcome: Outcome::Rejected { code }, .. } = record {
+            *by_code.entry(code.clone()).or_default() += 1;
+        }
+    }
+    by_code
+}
+
+fn times(mut took: Vec<i64>) -> Times {
     took.sort_unstable();
-    Failover { count: took.len(), p50: percentile(&took, 50), max: percentile(&took, 100) }
+    Times { count: took.len(), p50: percentile(&took, 50), max: percentile(&took, 100) }
 }
 
 struct Commit<'a> {
