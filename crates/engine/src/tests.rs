@@ -11,23 +11,12 @@ use crate::{
     Command, Engine, EngineError, Outcome, PackageRef, Question, Replay, RootAction, Run, Step, Submission, TypeRef,
 };
 use base::{ContractId, Hash, Identifier, Name, PackageId, PartyId, Timestamp};
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 use transaction::{ContractInstance, Node, NodeId, Parties, Transaction, Value};
 
-/// The folder with DARs; `None`, with the reason printed, where it is missing. In CI that is a failure.
+/// The folder with DARs.
 fn dars() -> Option<PathBuf> {
-    let start = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = start.ancestors().map(|dir| dir.join("shared/data")).find(|dir| dir.is_dir());
-    let found = env::var_os("CONCORDAT_TEST_DATA").map(PathBuf::from).or(beside);
-    assert!(found.is_some() || env::var_os("CI").is_none(), "test data is missing; set CONCORDAT_TEST_DATA");
-    if found.is_none() {
-        println!("skipped: test data is missing; set CONCORDAT_TEST_DATA");
-    }
-    found.map(|data| data.join("dars"))
+    testkit::test_data().map(|data| data.join("dars"))
 }
 
 /// An engine with a DAR, and the DAR's main package.

@@ -5,20 +5,13 @@ use base::{Coded, PackageName, PackageVersion, codes};
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
-/// The folder with DARs; `None`, with the reason printed, where it is missing. In CI that is a failure.
+/// The folder with DARs.
 pub(crate) fn dars() -> Option<PathBuf> {
-    let start = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = start.ancestors().map(|dir| dir.join("shared/data")).find(|dir| dir.is_dir());
-    let found = env::var_os("CONCORDAT_TEST_DATA").map(PathBuf::from).or(beside);
-    assert!(found.is_some() || env::var_os("CI").is_none(), "test data is missing; set CONCORDAT_TEST_DATA");
-    if found.is_none() {
-        println!("skipped: test data is missing; set CONCORDAT_TEST_DATA");
-    }
-    found.map(|data| data.join("dars"))
+    testkit::test_data().map(|data| data.join("dars"))
 }
 
 /// The lines of the inventory, by column.

@@ -1,4 +1,4 @@
-//! An engine that knows one template: its signatory, its observer, a number; `Archive` by the signatory.
+//! An engine that knows one template: its signatory, its observer, any content; `Archive` by the signatory.
 
 use base::{ContractId, Identifier, Name, PackageId, PartyId};
 use ledger_api::{CommandKind, Enrich, PackageRef, Plain, TemplateRef};
@@ -8,7 +8,7 @@ use protocol::tree::Action;
 use std::collections::BTreeMap;
 use transaction::{ContractInstance, Create, Exercise, Node, NodeId, NodeVersion, Parties, Transaction, Value, seed};
 
-pub(crate) struct OneTemplate;
+pub struct OneTemplate;
 
 fn template() -> Identifier {
     "pkg:M:T".parse().unwrap()
@@ -19,12 +19,20 @@ fn template_ref() -> TemplateRef {
     TemplateRef { package: PackageRef::Id(id.package), module: id.module, entity: id.entity }
 }
 
-pub(crate) fn create(signatory: &PartyId, observer: &PartyId, number: i64) -> CommandKind {
-    let fields = [Value::Party(signatory.clone()), Value::Party(observer.clone()), Value::Int64(number)];
+pub fn create(signatory: &PartyId, observer: &PartyId, number: i64) -> CommandKind {
+    create_with(signatory, observer, Value::Int64(number))
+}
+
+pub fn create_text(signatory: &PartyId, observer: &PartyId, text: &str) -> CommandKind {
+    create_with(signatory, observer, Value::Text(text.into()))
+}
+
+fn create_with(signatory: &PartyId, observer: &PartyId, content: Value) -> CommandKind {
+    let fields = [Value::Party(signatory.clone()), Value::Party(observer.clone()), content];
     CommandKind::Create { template: template_ref(), argument: Value::record(fields) }
 }
 
-pub(crate) fn archive(contract: &ContractId) -> CommandKind {
+pub fn archive(contract: &ContractId) -> CommandKind {
     let (contract, choice) = (contract.clone(), Name::new("Archive").unwrap());
     CommandKind::Exercise { template: template_ref(), contract, choice, argument: Value::Unit }
 }
