@@ -96,6 +96,7 @@ fn kind(kind: NodeKind) -> &'static str {
         NodeKind::Sequencer => "sequencer",
         NodeKind::Mediator => "mediator",
         NodeKind::Manager => "manager",
+        NodeKind::Domain => "domain",
         NodeKind::Unspecified => "unknown",
     }
 }

@@ -1,6 +1,6 @@
 //! Reading one object key by key. Problems are collected, not returned: a user wants to see them all.
 
-use crate::model::Secret;
+use crate::{model::Secret, place::Tenant};
 use hocon::{Kind, Origin, Value, show_path};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -26,6 +26,8 @@ impl fmt::Display for Problem {
 pub(crate) struct Problems {
     pub(crate) errors: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
+    /// Not problems yet.
+    pub(crate) tenants: Vec<Tenant>,
 }
 
 /// An object being read. Keys that nobody asked for are reported by [`Block::finish`].
@@ -54,8 +56,14 @@ impl<'a> Block<'a> {
     }
 
     pub(crate) fn error(&self, key: &str, problems: &mut Problems, text: impl Into<String>) {
+        let (origin, path) = self.at(key);
+        problems.error(&origin, &path, text);
+    }
+
+    /// Where a key stands, or would stand.
+    pub(crate) fn at(&self, key: &str) -> (Origin, Vec<String>) {
         let origin = self.fields.get(key).map_or(self.origin, |v| &v.origin);
-        problems.error(origin, &self.path(key), text);
+        (origin.clone(), self.path(key))
     }
 
     pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Value> {

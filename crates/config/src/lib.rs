@@ -7,6 +7,7 @@
 mod block;
 mod load;
 mod model;
+mod place;
 mod read;
 
 pub use block::Problem;

@@ -234,4 +234,30 @@ impl Storage {
     pub fn can_be_shared(&self) -> bool {
         !matches!(self, Self::Memory)
     }
+
+    /// A place of its own in this storage, for one of the nodes inside a simple synchronizer: `d.db` becomes
+    /// `d-mediator.db`, the schema `d` becomes `d_mediator`.
+    #[must_use]
+    pub fn part(&self, part: &str) -> Self {
+        match self {
+            Self::Memory => Self::Memory,
+            Self::Sqlite { path } => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+                Self::Sqlite { path: path.with_file_name(format!("{stem}-{part}{extension}")) }
+            }
+            Self::Postgres(postgres) => {
+                let schema = format!("{}_{part}", postgres.schema());
+                Self::Postgres(Box::new(Postgres { schema: Some(schema), ..postgres.as_ref().clone() }))
+            }
+        }
+    }
+}
+
+impl Postgres {
+    /// The schema that holds the tables.
+    #[must_use]
+    pub fn schema(&self) -> &str {
+        self.schema.as_deref().unwrap_or("public")
+    }
 }

@@ -3,6 +3,7 @@
 use crate::{
     block::{Block, Problems},
     model::*,
+    place::{self, Tenant},
 };
 use hocon::{Kind, Value};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -21,6 +22,7 @@ pub(crate) fn config(root: &Value, problems: &mut Problems) -> Config {
             nodes(block, &mut config, problems);
         }
     }
+    place::check(&std::mem::take(&mut problems.tenants), problems);
     let any = !(config.participants.is_empty()
         && config.sequencers.is_empty()
         && config.mediators.is_empty()
@@ -52,7 +54,7 @@ fn nodes(mut block: Block<'_>, config: &mut Config, problems: &mut Problems) {
         config.domains.insert(name, node);
     }
     for (i, (name, mut b)) in (0..).zip(block.named("mediators", problems)) {
-        let node = common(&name, &mut b, 4602 + 10 * i, problems);
+        let node = common("mediators", &name, &mut b, 4602 + 10 * i, problems);
         b.without_effect(
             &["init", "time-tracker", "sequencer-client", "caching", "parameters", "monitoring", "crypto"],
             problems,
@@ -61,7 +63,7 @@ fn nodes(mut block: Block<'_>, config: &mut Config, problems: &mut Problems) {
         config.mediators.insert(name, Mediator { node });
     }
     for (i, (name, mut b)) in (0..).zip(block.named("domain-managers", problems)) {
-        let node = common(&name, &mut b, 4801 + 10 * i, problems);
+        let node = common("domain-managers", &name, &mut b, 4801 + 10 * i, problems);
         let parameters = init_parameters(&mut b, problems);
         b.without_effect(
             &["topology", "time-tracker", "sequencer-client", "caching", "parameters", "monitoring", "crypto"],
@@ -76,7 +78,7 @@ fn nodes(mut block: Block<'_>, config: &mut Config, problems: &mut Problems) {
 }
 
 fn participant(name: &str, mut block: Block<'_>, shift: u16, problems: &mut Problems) -> Participant {
-    let node = common(name, &mut block, 4002 + shift, problems);
+    let node = common("participants", name, &mut block, 4002 + shift, problems);
     let ledger_api = api(&mut block, "ledger-api", 4001 + shift, &[], problems);
     block.without_effect(
         &[
@@ -103,9 +105,13 @@ fn sequencer(
     is_domain: bool,
     problems: &mut Problems,
 ) -> Sequencer {
-    let node = common(name, &mut block, ports.1 + shift, problems);
+    let kind = if is_domain { "domains" } else { "sequencers" };
+    let node = common(kind, name, &mut block, ports.1 + shift, problems);
     let public_api = api(&mut block, "public-api", ports.0 + shift, &[], problems);
     let options = sequencer_options(&mut block, node.storage.can_be_shared(), problems);
+    if let Some(tenant) = problems.tenants.last_mut() {
+        tenant.replicated &= options.high_availability;
+    }
     let parameters = if is_domain { init_parameters(&mut block, problems) } else { SynchronizerParameters::default() };
     let mut without_effect =
         vec!["health", "sequencer-client", "time-tracker", "caching", "parameters", "monitoring", "crypto"];
@@ -115,7 +121,13 @@ fn sequencer(
     Sequencer { node, public_api, options, parameters }
 }
 
-fn common(name: &str, block: &mut Block<'_>, admin_port: u16, problems: &mut Problems) -> NodeCommon {
+fn common(
+    kind: &'static str,
+    name: &str,
+    block: &mut Block<'_>,
+    admin_port: u16,
+    problems: &mut Problems,
+) -> NodeCommon {
     let well_formed = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     if !well_formed || name.is_empty() || name.len() > MAX_NAME_CHARS {
         problems.error(
@@ -127,7 +139,9 @@ fn common(name: &str, block: &mut Block<'_>, admin_port: u16, problems: &mut Pro
     let storage = storage(block, problems);
     let admin_api = api(block, "admin-api", admin_port, &[], problems);
     let replication = replication(block, &storage, problems);
-    NodeCommon { name: name.to_owned(), storage, admin_api, replication }
+    let node = NodeCommon { name: name.to_owned(), storage, admin_api, replication };
+    problems.tenants.push(Tenant::new(kind, &node, node.replication.enabled, block.at("storage")));
+    node
 }
 
 fn api(block: &mut Block<'_>, key: &'static str, port: u16, more: &[&'static str], problems: &mut Problems) -> Api {
@@ -329,9 +343,9 @@ fn init_parameters(block: &mut Block<'_>, problems: &mut Problems) -> Synchroniz
         for (key, target) in targets {
             *target = b.duration(key, problems).unwrap_or(*target);
         }
+        b.text("protocol-version", problems);
         b.without_effect(
             &[
-                "protocol-version",
                 "reconciliation-interval",
                 "max-rate-per-participant",
                 "max-inbound-message-size",

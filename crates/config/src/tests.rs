@@ -39,7 +39,7 @@ fn reads_every_kind_with_defaults() {
     assert_eq!(config.managers["d"].parameters.mediator_reaction_timeout, Duration::from_millis(2500));
     assert_eq!(config.remotes["rs"].second_api, Some(Api { address: "h".into(), port: 2 }));
     assert_eq!(config.domains.len(), 1);
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings, []);
 }
 
 #[test]
@@ -73,4 +73,47 @@ fn of_one_override_given_twice_the_first_wins() {
     let overrides = ["1", "2"].map(|port| ("canton.participants.p.ledger-api.port".to_owned(), port.to_owned()));
     let (config, _) = load(&[], &overrides, &|_| None).unwrap();
     assert_eq!(config.participants["p"].ledger_api.port, 1);
+}
+
+#[test]
+fn refuses_two_kinds_of_nodes_in_one_place() {
+    let sqlite = |file: &str| format!("storage {{ type = sqlite, config.file = {file:?} }}");
+    let postgres = |schema: &str| {
+        format!(
+            "storage {{ type = postgres, config.properties {{ databaseName = d, user = u, currentSchema = {schema} }} }}"
+        )
+    };
+    let load = |one: &str, other: &str| load_text(&format!("canton {{\n{one}\n{other}\n}}")).map(|_| ());
+    for (one, other) in [
+        (format!("participants.p {{ {} }}", sqlite("a.db")), format!("mediators.m {{ {} }}", sqlite("./a.db"))),
+        (format!("participants.p {{ {} }}", sqlite("a-mediator.db")), format!("domains.d {{ {} }}", sqlite("a.db"))),
+        (format!("sequencers.s {{ {} }}", postgres("x")), format!("mediators.m {{ {} }}", postgres("x"))),
+        (format!("domains.d {{ {} }}", postgres("x")), format!("mediators.m {{ {} }}", postgres("x_mediator"))),
+        (
+            format!("participants.p {{ {} }}", sqlite("a.db")),
+            format!("participants.q {{ {}, replication.enabled = no }}", sqlite("a.db")),
+        ),
+    ] {
+        let problems = load(&one, &other).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("t.conf:"), "{problems:?}");
+        assert!(
+            problems[0].contains(".storage: ") && problems[0].contains("is the storage of canton."),
+            "{problems:?}"
+        );
+    }
+    load(&format!("domains.d {{ {} }}", postgres("x")), &format!("mediators.m {{ {} }}", postgres("y"))).unwrap();
+    load(&format!("mediators.m {{ {} }}", sqlite("a.db")), &format!("mediators.n {{ {} }}", sqlite("a.db"))).unwrap();
+    load("mediators.m {}", "sequencers.s {}").unwrap();
+}
+
+#[test]
+fn each_node_inside_a_simple_synchronizer_has_a_place_of_its_own() {
+    let file = Storage::Sqlite { path: PathBuf::from("/data/my.domain.db") };
+    assert_eq!(file.part("mediator"), Storage::Sqlite { path: PathBuf::from("/data/my.domain-mediator.db") });
+    let (config, _) =
+        load_text("canton.domains.d.storage { type = postgres, config.properties { databaseName = d, user = u } }")
+            .unwrap();
+    let Storage::Postgres(postgres) = config.domains["d"].node.storage.part("manager") else { panic!("postgres") };
+    assert_eq!(postgres.schema(), "public_manager");
 }

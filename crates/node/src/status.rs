@@ -100,6 +100,7 @@ impl Nodes {
             NodeKind::Sequencer => "Sequencer",
             NodeKind::Mediator => "Mediator",
             NodeKind::Manager => "Synchronizer manager",
+            NodeKind::Domain => "Synchronizer",
         };
         match found {
             None => Err(format!("{title} is not running")),

@@ -10,7 +10,7 @@ use ::rpc::{
     Bound, CorrelationId, Listen, Port, ServerConfig, Services,
     services::concordat::admin::v1::node_service_server::NodeServiceServer,
 };
-use ::store::{Db, Epoch, Migrations, StoreError};
+use ::store::{Db, Guard, Migrations, StoreError};
 use ::tasks::Tasks;
 use ::wire::concordat::admin::v1::PortStatus;
 use tonic::Status;
@@ -104,16 +104,18 @@ pub(crate) fn refuse(error: impl Coded) -> Status {
     ::rpc::status(&error, &CorrelationId::default())
 }
 
-/// The keys of a logical node; its first active replica makes them.
-pub(crate) async fn identity(db: &Db, epoch: &Epoch, name: &str) -> Result<Identity, ::node::PartError> {
+/// The keys of a logical node; whoever needs them first makes them.
+pub(crate) async fn identity<G: Guard>(db: &Db, right: &G, name: &str) -> Result<Identity, ::node::PartError> {
     if let Some(identity) = Identity::load(db).await? {
         return Ok(identity);
     }
     let (identity, rows) = Identity::create(name)?;
-    match db.commit(epoch, rows).await {
+    match db.commit(right, rows).await {
         Ok(_) => Ok(identity),
-        // An attempt before this one may have been stored after all.
-        Err(StoreError::Conflict { .. }) => Identity::load(db).await?.ok_or_else(|| "the keys cannot be stored".into()),
+        // An attempt before this one, or another process, may have stored its keys.
+        Err(StoreError::Conflict { .. } | StoreError::Contention(_)) => {
+            Identity::load(db).await?.ok_or_else(|| "the keys cannot be stored".into())
+        }
         Err(error) => Err(error.into()),
     }
 }

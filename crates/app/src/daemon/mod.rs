@@ -3,6 +3,7 @@
 //! `host.rs` what all nodes are started with · `storage.rs` from configuration to database · `topology.rs` topology on the
 //! admin API · one file for each kind of node.
 
+mod domain;
 mod host;
 mod manager;
 mod mediator;
@@ -12,7 +13,7 @@ mod storage;
 mod topology;
 
 use ::config::LoadError;
-use ::node::Nodes;
+use ::node::{Nodes, PartError};
 use ::rpc::ServeError;
 use ::sequencer::SequencerError;
 use ::store::StoreError;
@@ -29,13 +30,10 @@ pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 pub(crate) enum DaemonError {
     #[error(transparent)]
     Config(#[from] LoadError),
-    #[error("the configuration names no node to run; add a participant, sequencer, mediator or domain-manager")]
+    #[error("the configuration names no node to run; add a participant, sequencer, mediator, domain-manager or domain")]
     NoNodes,
-    #[error(
-        "domains.{0}: simple synchronizers are not run by this version; configure its sequencer, mediator and \
-             domain-manager"
-    )]
-    Domain(String),
+    #[error("{node}: the synchronizer cannot be founded")]
+    Founding { node: String, source: PartError },
     #[error("{node}: {source}")]
     Store { node: String, source: StoreError },
     #[error("{node}: {source}")]
@@ -53,9 +51,6 @@ pub(crate) async fn run(files: &[PathBuf], tasks: Tasks) -> Result<(), DaemonErr
     let environment = |name: &str| std::env::var(name).ok();
     let (config, warnings) = ::config::load(files, &[], &environment)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    if let Some(name) = config.domains.keys().next() {
-        return Err(DaemonError::Domain(name.clone()));
-    }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Databases live in the outer scope, so that nodes can say goodbye.
     let (node_tasks, supervisor) = tasks.child("nodes");
@@ -80,6 +75,10 @@ pub(crate) async fn run(files: &[PathBuf], tasks: Tasks) -> Result<(), DaemonErr
 
 async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError> {
     let mut nodes = 0;
+    for (_, config) in config.domains {
+        domain::start(host, config).await?;
+        nodes += 1;
+    }
     for (_, config) in config.sequencers {
         sequencer::start(host, config).await?;
         nodes += 1;

@@ -6,6 +6,7 @@ use super::{
     storage::profile,
     topology::{to_wire, unreadable},
 };
+use ::config::NodeCommon;
 use ::node::{NodeKind, NodeStatus};
 use ::rpc::{
     Services,
@@ -23,14 +24,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     let node = &config.node;
     let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
     let public = NamedPort::take(node, "public", &config.public_api).await?;
-    let db = host.open(node, "sequencer", &[::identity::MIGRATIONS, ::sequencer::MIGRATIONS]).await?;
-    let options = Config {
-        total_node_count: config.options.total_node_count,
-        profile: profile(node.replication.profile),
-        limits: sequencer_core::Limits::default(),
-    };
-    let failed = |source| DaemonError::Sequencer { node: node.name.clone(), source };
-    let sequencer = Arc::new(Sequencer::start(db, options, &host.tasks).await.map_err(failed)?);
+    let sequencer = run(host, node, config.options.total_node_count).await?;
 
     let ports = vec![admin.status(), public.status()];
     let (name, shown) = (node.name.clone(), sequencer.clone());
@@ -38,6 +32,25 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     let services =
         host.admin_services(node)?.with(SequencerAdminServiceServer::new(Admin { sequencer: sequencer.clone() }));
     host.serve(admin.port.with(services));
+    serve_public(host, node, &sequencer, public)
+}
+
+/// Starts a sequencer over the node's storage.
+pub(crate) async fn run(host: &Host, node: &NodeCommon, total_node_count: u32) -> Result<Arc<Sequencer>, DaemonError> {
+    let db = host.open(node, "sequencer", &[::identity::MIGRATIONS, ::sequencer::MIGRATIONS]).await?;
+    let profile = profile(node.replication.profile);
+    let options = Config { total_node_count, profile, limits: sequencer_core::Limits::default() };
+    let failed = |source| DaemonError::Sequencer { node: node.name.clone(), source };
+    Ok(Arc::new(Sequencer::start(db, options, &host.tasks).await.map_err(failed)?))
+}
+
+/// Serves the public API, with its gRPC health.
+pub(crate) fn serve_public(
+    host: &Host,
+    node: &NodeCommon,
+    sequencer: &Sequencer,
+    public: NamedPort,
+) -> Result<(), DaemonError> {
     let services = sequencer.serve(Services::new(&[::wire::DESCRIPTORS]).map_err(port_failed(node))?);
     let health = services.health();
     let mut online = sequencer.status();
@@ -55,7 +68,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     Ok(())
 }
 
-fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeStatus {
+pub(crate) fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeStatus {
     let now = *sequencer.status().borrow();
     NodeStatus {
         name: name.to_owned(),
@@ -70,8 +83,9 @@ fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeS
     }
 }
 
-struct Admin {
-    sequencer: Arc<Sequencer>,
+/// Its admin API.
+pub(crate) struct Admin {
+    pub(crate) sequencer: Arc<Sequencer>,
 }
 
 #[tonic::async_trait]
