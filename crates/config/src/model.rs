@@ -1,5 +1,6 @@
 //! What a configuration says, with defaults filled in.
 
+use crate::problem::Problem;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 /// Everything in one process's configuration.
@@ -17,6 +18,31 @@ pub struct Config {
     pub domains: BTreeMap<String, Sequencer>,
     /// `remote-*`: nodes of other processes that this one may talk to.
     pub remotes: BTreeMap<String, Remote>,
+    /// `monitoring.health`: what a load balancer may ask.
+    pub health: Option<Health>,
+    /// What is asked of local nodes and cannot be done by this version: such nodes must not run without it.
+    pub unsupported: Vec<Problem>,
+}
+
+/// HTTP health of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Where it answers.
+    pub server: Api,
+    /// What it answers.
+    pub check: HealthCheck,
+}
+
+/// When `/health` answers 200.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthCheck {
+    /// Whenever the process answers.
+    AlwaysHealthy,
+    /// On the active replica.
+    IsActive {
+        /// Of this node; else of the only one, or of the first participant.
+        node: Option<String>,
+    },
 }
 
 /// What every node has.
@@ -30,6 +56,10 @@ pub struct NodeCommon {
     pub admin_api: Api,
     /// How it is replicated.
     pub replication: Replication,
+    /// `monitoring.grpc-health-server`.
+    pub grpc_health: Option<Api>,
+    /// `monitoring.http-health-server`.
+    pub http_health: Option<Api>,
 }
 
 /// A participant.
@@ -225,6 +255,19 @@ impl Default for SynchronizerParameters {
             topology_change_delay: Duration::from_millis(250),
             ledger_time_record_time_tolerance: Duration::from_secs(60),
         }
+    }
+}
+
+impl Config {
+    /// Whether there is nothing to run and nothing to talk to.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.participants.is_empty()
+            && self.sequencers.is_empty()
+            && self.mediators.is_empty()
+            && self.managers.is_empty()
+            && self.domains.is_empty()
+            && self.remotes.is_empty()
     }
 }
 

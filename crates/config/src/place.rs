@@ -1,8 +1,8 @@
 //! Nodes that would share tables they must not share.
 
 use crate::{
-    block::Problems,
-    model::{NodeCommon, Storage},
+    model::Storage,
+    problem::{Code, Problems},
 };
 use hocon::{Origin, show_path};
 use std::{
@@ -31,12 +31,6 @@ pub(crate) struct Tenant {
     pub(crate) path: Vec<String>,
 }
 
-impl Tenant {
-    pub(crate) fn new(kind: &'static str, node: &NodeCommon, replicated: bool, at: (Origin, Vec<String>)) -> Self {
-        Self { kind, storage: node.storage.clone(), replicated, origin: at.0, path: at.1 }
-    }
-}
-
 /// Refuses nodes of two kinds in one place, and two nodes of a kind that are not replicas of each other.
 pub(crate) fn check(tenants: &[Tenant], problems: &mut Problems) {
     let mut taken: BTreeMap<Place, &Tenant> = BTreeMap::new();
@@ -51,7 +45,7 @@ pub(crate) fn check(tenants: &[Tenant], problems: &mut Problems) {
         {
             let text =
                 format!("{} is the storage of {} too ({}), {why}", show(place), show_path(&other.path), other.origin);
-            problems.error(&tenant.origin, &tenant.path, text);
+            problems.error(Code::SharedStorage, &tenant.origin, &tenant.path, text);
         }
         for place in places {
             taken.entry(place).or_insert(tenant);

@@ -5,7 +5,7 @@ fn load_text(text: &str) -> Result<(Config, Vec<Problem>), Vec<String>> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("t.conf");
     fs::write(&file, text).unwrap();
-    load(&[file], &[], &|_| None).map_err(|e| e.0)
+    load(&[file], &[], &|_| None).map_err(|e| e.0.iter().map(ToString::to_string).collect())
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn reports_all_problems_at_once_with_line_and_key() {
         "t.conf:2: canton.participants.p.ledger-api.prt: unknown key; did you mean port?",
         "t.conf:3: canton.participants.p.admin-api.port: \"-1\": a port is",
         "t.conf:4: canton.participants.p.replication.enabled: memory storage cannot be shared",
-        "t.conf:5: canton.participants.p.storage.type: unknown storage type",
+        "t.conf:5: canton.participants.p.storage.type: \"mongo\": one of memory, sqlite",
     ] {
         assert!(all.contains(part), "{part}\n{all}");
     }
@@ -63,7 +63,6 @@ fn reports_all_problems_at_once_with_line_and_key() {
 #[test]
 fn refuses_what_would_be_unsafe_or_empty() {
     assert!(load_text("x = 1").unwrap_err()[0].contains("no node"));
-    assert!(load_text("canton.participants.p.ledger-api.tls.cert-chain-file = x").unwrap_err()[0].contains("tls"));
     assert!(load_text("canton.sequencers.s { storage {type = sqlite, config.file = f}\n sequencer.high-availability.total-node-count = 32 }").is_err());
     assert!(load_text("canton.participants.\"a b\" {}").is_err());
 }
@@ -116,4 +115,89 @@ fn each_node_inside_a_simple_synchronizer_has_a_place_of_its_own() {
             .unwrap();
     let Storage::Postgres(postgres) = config.domains["d"].node.storage.part("manager") else { panic!("postgres") };
     assert_eq!(postgres.schema(), "public_manager");
+}
+
+#[test]
+fn every_default_is_a_value_of_its_key_and_every_name_is_there_once() {
+    fn check(groups: keys::Groups) {
+        let keys: Vec<_> = groups.iter().copied().flatten().collect();
+        let mut names: Vec<_> = keys.iter().flat_map(|k| [Some(k.name), k.alias]).flatten().collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
+        for key in keys {
+            if !key.default.is_empty() {
+                scalar::check(&key.shape, key.default).unwrap_or_else(|e| panic!("{}: {e}", key.name));
+            }
+            assert!(key.doc.ends_with('.') && key.doc.len() > 2, "{}: {}", key.name, key.doc);
+            check(key.inside());
+        }
+    }
+    check(keys::ROOT);
+}
+
+#[test]
+fn what_is_shown_loads_again_and_hides_secrets() {
+    let text = "canton {
+      participants.p {
+        storage { type = postgres, config.properties { databaseName = d, user = u, password = hunter2, note = \"a b\" } }
+        caching.x = 1
+        ledger-api.auth-services = [{ type = unsafe-jwt-hmac-256, secret = hunter2 }]
+      }
+      synchronizers.d {}
+    }";
+    let dir = tempfile::tempdir().unwrap();
+    let shown = |text: &str| {
+        let file = dir.path().join("t.conf");
+        fs::write(&file, text).unwrap();
+        show(&[file], &[], &|_| None).unwrap()
+    };
+    let once = shown(text);
+    for part in [
+        "    d {",
+        "port = 4001",
+        "note = \"a b\"",
+        "password = \"****\"",
+        "secret = \"****\"",
+        "caching {  # no effect",
+    ] {
+        assert!(once.contains(part), "{part}\n{once}");
+    }
+    assert!(!once.contains("hunter2") && !once.contains("sequencer-client"), "{once}");
+    assert_eq!(shown(&once), once);
+}
+
+#[test]
+fn keys_are_explained() {
+    let text = explain("canton.participants.p1.ledger-api.address").unwrap();
+    for part in ["canton.participants.<name>.ledger-api.address", "default: 127.0.0.1", "type: text"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(explain("synchronizers.d.public-api").unwrap().contains("\n  port: port"));
+    assert!(explain("").unwrap().contains("participants"));
+    assert!(explain("canton.participants.p.legder-api").unwrap_err().contains("did you mean ledger-api?"));
+    assert!(schema().contains("canton.participants.<name>.ledger-api.port: port"));
+}
+
+#[test]
+fn a_key_without_effect_is_named_once() {
+    let (_, warnings) =
+        load_text("canton { mediators { a.caching.x = 1, b.caching.x = 2 }, participants.p.caching.x = 1 }").unwrap();
+    let keys: Vec<_> = warnings.iter().map(|w| w.key.as_str()).collect();
+    assert_eq!(keys, ["canton.participants.p.caching", "canton.mediators.a.caching"]);
+}
+
+#[test]
+fn both_roots_are_read_as_one() {
+    let (config, _) =
+        load_text("concordat.mediators.m.admin-api.port = 1\ncanton.mediators.m.ha.profile = fast").unwrap();
+    let node = &config.mediators["m"].node;
+    assert_eq!((node.admin_api.port, node.replication.profile), (1, HaProfile::Fast));
+    assert!(
+        load_text("concordat.mediators.m { admin-api.prt = 1 }").unwrap_err()[0]
+            .contains("concordat.mediators.m.admin-api.prt")
+    );
+    let twice = load_text("canton { domains.a {}, synchronizers.b {} }").unwrap_err();
+    assert!(twice[0].contains("CONFIG_TWO_SPELLINGS"), "{twice:?}");
 }

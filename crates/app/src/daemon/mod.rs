@@ -12,13 +12,14 @@ mod sequencer;
 mod storage;
 mod topology;
 
-use ::config::LoadError;
+use crate::cli::Source;
+use ::config::{LoadError, Problem};
 use ::node::{Nodes, PartError};
 use ::rpc::ServeError;
 use ::sequencer::SequencerError;
 use ::store::StoreError;
 use host::Host;
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 use tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +31,8 @@ pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 pub(crate) enum DaemonError {
     #[error(transparent)]
     Config(#[from] LoadError),
+    #[error("the configuration asks for what this version cannot do:\n{}", lines(.0))]
+    Unsupported(Vec<Problem>),
     #[error("the configuration names no node to run; add a participant, sequencer, mediator, domain-manager or domain")]
     NoNodes,
     #[error("{node}: the synchronizer cannot be founded")]
@@ -46,11 +49,17 @@ pub(crate) enum DaemonError {
     Failed(String),
 }
 
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 /// Runs until SIGTERM or SIGINT, or until something fails that a node cannot be without.
-pub(crate) async fn run(files: &[PathBuf], tasks: Tasks) -> Result<(), DaemonError> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let (config, warnings) = ::config::load(files, &[], &environment)?;
+pub(crate) async fn run(source: &Source, tasks: Tasks) -> Result<(), DaemonError> {
+    let (config, warnings) = source.load()?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if !config.unsupported.is_empty() {
+        return Err(DaemonError::Unsupported(config.unsupported));
+    }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Databases live in the outer scope, so that nodes can say goodbye.
     let (node_tasks, supervisor) = tasks.child("nodes");
