@@ -40,8 +40,8 @@ pub enum HealthCheck {
     AlwaysHealthy,
     /// On the active replica.
     IsActive {
-        /// Of this node; else of the only one, or of the first participant.
-        node: Option<String>,
+        /// Of this node.
+        node: String,
     },
 }
 

@@ -233,7 +233,14 @@ fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
             HealthCheck::AlwaysHealthy
         }
         Some(_) => {
-            HealthCheck::IsActive { node: known("check.node", &names).or_else(|| known("check.participant", &names)) }
+            let named = known("check.node", &names).or_else(|| known("check.participant", &names));
+            let only = names.first().filter(|_| names.len() == 1);
+            let node = named.or_else(|| only.or(participants.first()).cloned()).unwrap_or_else(|| {
+                let text = "several nodes run here and none is a participant; say which one counts";
+                health.error("check.node", Code::MissingKey, problems, text);
+                String::new()
+            });
+            HealthCheck::IsActive { node }
         }
         None => {
             let text = "what is to be checked is missing: always-healthy, is-active or ping";

@@ -201,3 +201,23 @@ fn both_roots_are_read_as_one() {
     let twice = load_text("canton { domains.a {}, synchronizers.b {} }").unwrap_err();
     assert!(twice[0].contains("CONFIG_TWO_SPELLINGS"), "{twice:?}");
 }
+
+#[test]
+fn the_health_check_names_a_node_of_the_process() {
+    let check = |nodes: &str, check: &str| {
+        load_text(&format!("canton {{ {nodes}, monitoring.health {{ server.port = 1, check {{ {check} }} }} }}"))
+            .map(|(config, _)| config.health.unwrap().check)
+    };
+    let active = |node: &str| Ok(HealthCheck::IsActive { node: node.into() });
+    assert_eq!(check("mediators.m {}", "type = is-active"), active("m"));
+    assert_eq!(check("mediators.m {}, participants.p {}", "type = is-active"), active("p"));
+    assert_eq!(check("mediators.m {}, participants.p {}", "type = is-active, node = m"), active("m"));
+    assert_eq!(check("mediators.m {}", "type = always-healthy"), Ok(HealthCheck::AlwaysHealthy));
+    for (nodes, wrong) in [
+        ("mediators.m {}, sequencers.s {}", "type = is-active"),
+        ("mediators.m {}", "type = is-active, node = x"),
+        ("mediators.m {}", "node = m"),
+    ] {
+        assert_eq!(check(nodes, wrong).unwrap_err().len(), 1, "{wrong}");
+    }
+}

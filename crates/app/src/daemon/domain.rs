@@ -3,7 +3,7 @@
 //! time; every start does the same steps, so that one that was cut short is finished by the next.
 
 use super::{
-    DaemonError,
+    DaemonError, health,
     host::{Host, NamedPort, identity, replica_config},
     manager::{self, Manager},
     mediator::{self, Mediator},
@@ -96,7 +96,9 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
         .with(SequencerAdminServiceServer::new(sequencer::Admin { sequencer }))
         .with(MediatorAdminServiceServer::from_arc(mediator))
         .with(ManagerAdminServiceServer::from_arc(manager));
-    host.tasks.spawn_cancellable("gRPC health", domain.report_health(services.health())).detach();
+    for health in [Some(services.health()), health::serve_node(host, node).await?].into_iter().flatten() {
+        host.tasks.spawn_cancellable("gRPC health", domain.clone().report_health(health)).detach();
+    }
     host.serve(admin.port.with(services));
     Ok(())
 }
@@ -183,7 +185,9 @@ impl Domain {
         let lease = self.manager.config().profile.lease();
         health.set(::node::LIVENESS, true).await;
         loop {
-            health.set("", self.trouble().is_empty()).await;
+            let serves = self.trouble().is_empty();
+            health.set("", serves).await;
+            health.set("domain", serves).await;
             let changed = tokio::select! {
                 changed = sequencer.changed() => changed,
                 changed = mediator.changed() => changed,
@@ -191,7 +195,7 @@ impl Domain {
                 () = tokio::time::sleep(lease) => Ok(()), // freshness ends without a change of role
             };
             if changed.is_err() {
-                return health.set("", false).await;
+                return;
             }
         }
     }

@@ -1,13 +1,13 @@
 //! What all nodes are started with, and what all of them do alike.
 
-use super::{DaemonError, storage};
+use super::{DaemonError, health, storage};
 use crate::daemon::storage::profile;
 use ::base::Coded;
 use ::config::{Api, NodeCommon};
 use ::identity::Identity;
-use ::node::{NodeKind, Nodes, ReplicaConfig};
+use ::node::{NodeKind, Nodes, Replica, ReplicaConfig};
 use ::rpc::{
-    Bound, CorrelationId, Listen, Port, ServerConfig, Services,
+    Bound, CorrelationId, HealthReporter, Listen, Port, ServerConfig, Services,
     services::concordat::admin::v1::node_service_server::NodeServiceServer,
 };
 use ::store::{Db, Guard, Migrations, StoreError};
@@ -40,6 +40,20 @@ impl Host {
     pub(crate) fn admin_services(&self, node: &NodeCommon) -> Result<Services, DaemonError> {
         let services = Services::new(&[::wire::DESCRIPTORS]).map_err(port_failed(node))?;
         Ok(services.with(NodeServiceServer::new(self.nodes.clone())))
+    }
+
+    /// Reports on the admin port, and on the node's health servers where it has some.
+    pub(crate) async fn report_health(
+        &self,
+        node: &NodeCommon,
+        replica: &Replica,
+        service: &str,
+        admin: HealthReporter,
+    ) -> Result<(), DaemonError> {
+        for health in [Some(admin), health::serve_node(self, node).await?].into_iter().flatten() {
+            replica.report_health(health, vec![String::new(), service.to_owned()], &self.tasks).await;
+        }
+        Ok(())
     }
 
     pub(crate) fn serve(&self, bound: Bound) {

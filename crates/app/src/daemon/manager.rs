@@ -50,7 +50,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
         }
     });
     let services = host.admin_services(node)?.with(ManagerAdminServiceServer::from_arc(part));
-    replica.report_health(services.health(), vec![String::new()], &host.tasks).await;
+    host.report_health(node, &replica, "domain-manager", services.health()).await?;
     host.serve(admin.port.with(services));
     Ok(())
 }

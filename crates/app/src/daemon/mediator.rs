@@ -42,7 +42,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
         }
     });
     let services = host.admin_services(node)?.with(MediatorAdminServiceServer::from_arc(part));
-    replica.report_health(services.health(), vec![String::new()], &host.tasks).await;
+    host.report_health(node, &replica, "mediator", services.health()).await?;
     host.serve(admin.port.with(services));
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! `concordat daemon`: the nodes of a configuration, from the first port taken to an orderly farewell.
 //!
-//! `host.rs` what all nodes are started with · `storage.rs` from configuration to database · `topology.rs` topology on the
-//! admin API · one file for each kind of node.
+//! `host.rs` what all nodes are started with · `health.rs` health servers · `storage.rs` from configuration to database ·
+//! `topology.rs` topology on the admin API · one file for each kind of node, and `domain.rs` for three of them as one.
 
 mod domain;
+mod health;
 mod host;
 mod manager;
 mod mediator;
@@ -83,6 +84,9 @@ pub(crate) async fn run(source: &Source, tasks: Tasks) -> Result<(), DaemonError
 }
 
 async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError> {
+    if let Some(config) = &config.health {
+        health::serve_process(host, config).await?;
+    }
     let mut nodes = 0;
     for (_, config) in config.domains {
         domain::start(host, config).await?;

@@ -1,7 +1,7 @@
 //! A sequencer. Those that share a database all work; none of them is passive.
 
 use super::{
-    DaemonError,
+    DaemonError, health,
     host::{Host, NamedPort, port_failed, refuse},
     storage::profile,
     topology::{to_wire, unreadable},
@@ -9,7 +9,7 @@ use super::{
 use ::config::NodeCommon;
 use ::node::{NodeKind, NodeStatus};
 use ::rpc::{
-    Services,
+    HealthReporter, Services,
     services::concordat::admin::v1::sequencer_admin_service_server::{
         SequencerAdminService, SequencerAdminServiceServer,
     },
@@ -19,6 +19,9 @@ use ::topology::SignedTopologyTransaction;
 use ::wire::concordat::admin::v1::*;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+
+/// The public API's health under the name that clients ask for when they choose a sequencer.
+const PUBLIC_HEALTH: &str = "sequencer-health-check-service";
 
 pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<(), DaemonError> {
     let node = &config.node;
@@ -31,6 +34,9 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     host.nodes.register(&node.name, None, move || node_status(&name, &shown, &ports));
     let services =
         host.admin_services(node)?.with(SequencerAdminServiceServer::new(Admin { sequencer: sequencer.clone() }));
+    for health in [Some(services.health()), health::serve_node(host, node).await?].into_iter().flatten() {
+        report_health(host, &sequencer, health, &["", "sequencer"]);
+    }
     host.serve(admin.port.with(services));
     serve_public(host, node, &sequencer, public)
 }
@@ -52,20 +58,27 @@ pub(crate) fn serve_public(
     public: NamedPort,
 ) -> Result<(), DaemonError> {
     let services = sequencer.serve(Services::new(&[::wire::DESCRIPTORS]).map_err(port_failed(node))?);
-    let health = services.health();
+    report_health(host, sequencer, services.health(), &["", PUBLIC_HEALTH]);
+    host.serve(public.port.with(services));
+    Ok(())
+}
+
+/// Serves while it is online.
+fn report_health(host: &Host, sequencer: &Sequencer, health: HealthReporter, services: &'static [&'static str]) {
     let mut online = sequencer.status();
     let report = async move {
+        health.set(::node::LIVENESS, true).await;
         loop {
             let serves = online.borrow_and_update().online.is_some();
-            health.set("", serves).await;
+            for service in services {
+                health.set(service, serves).await;
+            }
             if online.changed().await.is_err() {
                 return;
             }
         }
     };
     host.tasks.spawn_cancellable("gRPC health", report).detach();
-    host.serve(public.port.with(services));
-    Ok(())
 }
 
 pub(crate) fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeStatus {

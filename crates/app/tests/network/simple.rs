@@ -1,13 +1,9 @@
 //! A simple synchronizer and a participant from one configuration file, in one process that is killed and started again.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
-
-mod common;
-
+use crate::harness::{Daemon, Participant, free_ports, ready};
 use canton_proto::com::daml::ledger::api::v2::{
     Command, CreateCommand, ExerciseCommand, Identifier, Record, RecordField, Value, command, value,
 };
-use common::{Daemon, Participant, free_ports, ready};
 use std::{fs, path::Path, process};
 
 fn field(label: &str, sum: value::Sum) -> RecordField {
