@@ -117,15 +117,23 @@ async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError>
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf};
+
+    fn files(folder: &str) -> Vec<PathBuf> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(folder);
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|e| e == "conf")).collect()
+    }
+
     #[test]
-    fn every_example_loads() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(!files.is_empty());
-        for file in files {
-            let (config, warnings) = ::config::load(&[file], &[], &|_| None).unwrap();
-            assert_eq!(warnings, []);
-            assert!(!config.participants.is_empty());
+    fn every_example_loads_over_files_and_over_postgres() {
+        let postgres = files("include").into_iter().find(|path| path.ends_with("postgres.conf")).unwrap();
+        assert!(files("").len() > 6);
+        for file in files("") {
+            for files in [vec![file.clone()], vec![file, postgres.clone()]] {
+                let (config, warnings) = ::config::load(&files, &[], &|_| None).unwrap_or_else(|e| panic!("{e}"));
+                assert_eq!((warnings, config.unsupported), (vec![], vec![]));
+            }
         }
     }
 }

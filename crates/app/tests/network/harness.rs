@@ -19,7 +19,7 @@ use std::{
     fs::File,
     net::{Ipv4Addr, TcpListener},
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Output, Stdio},
     time::{Duration, Instant},
 };
 use tonic::transport::Channel;
@@ -38,10 +38,16 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it in a folder; its log is `daemon.log` there.
     pub(crate) fn start(folder: &Path, config: &Path) -> Self {
+        Self::start_with(folder, config, &[])
+    }
+
+    /// With keys that win over the file.
+    pub(crate) fn start_with(folder: &Path, config: &Path, overrides: &[String]) -> Self {
         let log = File::options().create(true).append(true).open(folder.join("daemon.log")).unwrap();
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_concordat"))
             .args(["daemon", "-c"])
             .arg(config)
+            .args(overrides.iter().flat_map(|key_value| ["-C", key_value]))
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -63,6 +69,20 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// `concordat status`, as JSON; all nodes answer.
+pub(crate) fn status(config: &Path, overrides: &[String]) -> serde_json::Value {
+    let output = concordat(&["status", "-o", "json"], config, overrides);
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Runs the binary to its end.
+pub(crate) fn concordat(command: &[&str], config: &Path, overrides: &[String]) -> Output {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_concordat"));
+    program.args(command).arg("-c").arg(config);
+    program.args(overrides.iter().flat_map(|key_value| ["-C", key_value])).output().unwrap()
 }
 
 /// Ports that were free a moment ago, all different.
@@ -110,10 +130,10 @@ impl Participant {
         Self { admin: channel(admin_port), ledger: channel(ledger_port) }
     }
 
-    pub(crate) async fn connect(&self, public_port: u16) {
+    pub(crate) async fn connect(&self, public_ports: &[u16]) {
         let request = ConnectSynchronizerRequest {
             alias: "mydomain".into(),
-            sequencers: vec![format!("http://127.0.0.1:{public_port}")],
+            sequencers: public_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect(),
             manual_connect: false,
         };
         ParticipantAdminServiceClient::new(self.admin.clone()).connect_synchronizer(request).await.unwrap();

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
+mod commands;
+mod examples;
 mod harness;
 mod health;
+mod model;
 mod simple;

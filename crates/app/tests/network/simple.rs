@@ -1,56 +1,10 @@
 //! A simple synchronizer and a participant from one configuration file, in one process that is killed and started again.
 
-use crate::harness::{Daemon, Participant, free_ports, ready};
-use canton_proto::com::daml::ledger::api::v2::{
-    Command, CreateCommand, ExerciseCommand, Identifier, Record, RecordField, Value, command, value,
+use crate::{
+    harness::{Daemon, Participant, free_ports, ready, status},
+    model::{accept, offer},
 };
-use std::{fs, path::Path, process};
-
-fn field(label: &str, sum: value::Sum) -> RecordField {
-    RecordField { label: label.into(), value: Some(Value { sum: Some(sum) }) }
-}
-
-fn record(fields: Vec<RecordField>) -> value::Sum {
-    value::Sum::Record(Record { record_id: None, fields })
-}
-
-fn template() -> Option<Identifier> {
-    let identifier = ["#concordat-iou", "Iou", "IouOffer"].map(str::to_owned);
-    let [package_id, module_name, entity_name] = identifier;
-    Some(Identifier { package_id, module_name, entity_name })
-}
-
-fn offer(issuer: &str, owner: &str) -> Command {
-    let iou = record(vec![
-        field("issuer", value::Sum::Party(issuer.into())),
-        field("owner", value::Sum::Party(owner.into())),
-        field("currency", value::Sum::Text("EUR".into())),
-        field("amount", value::Sum::Numeric("7.0".into())),
-    ]);
-    let create_arguments = Some(Record { record_id: None, fields: vec![field("iou", iou)] });
-    let create = CreateCommand { template_id: template(), create_arguments };
-    Command { command: Some(command::Command::Create(create)) }
-}
-
-fn accept(contract_id: &str) -> Command {
-    let exercise = ExerciseCommand {
-        template_id: template(),
-        contract_id: contract_id.into(),
-        choice: "Accept".into(),
-        choice_argument: Some(Value { sum: Some(record(Vec::new())) }),
-    };
-    Command { command: Some(command::Command::Exercise(exercise)) }
-}
-
-fn status(config: &Path) -> serde_json::Value {
-    let output = process::Command::new(env!("CARGO_BIN_EXE_concordat"))
-        .args(["status", "-o", "json", "-c"])
-        .arg(config)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use std::fs;
 
 /// Runs commands before and after a kill; `storage` makes the block of a node.
 async fn survives_a_kill(storage: impl Fn(&str) -> String) {
@@ -76,14 +30,14 @@ async fn survives_a_kill(storage: impl Fn(&str) -> String) {
     let synchronizer = ready(domain_admin, "mydomain").await.member;
     ready(participant_admin, "participant1").await;
     let participant = Participant::new(participant_admin, ledger);
-    participant.connect(public).await;
+    participant.connect(&[public]).await;
     let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
     participant.upload(lf::models::iou()).await;
     let first = participant.submit(&alice, "offer-1", offer(&alice, &bob)).await;
     let second = participant.submit(&alice, "offer-2", offer(&alice, &bob)).await;
     let accepted = participant.submit(&bob, "accept-1", accept(&first[0].contract_id)).await;
     assert_eq!((first.len(), second.len(), accepted.len()), (1, 1, 1));
-    let shown = status(&config);
+    let shown = status(&config, &[]);
     let kinds: Vec<_> =
         shown["nodes"].as_array().unwrap().iter().map(|n| (&n["name"], &n["kind"], &n["role"])).collect();
     let expected = [("mydomain", "domain", "Online"), ("participant1", "participant", "Active")];
@@ -124,7 +78,7 @@ async fn processes_that_share_a_file_found_one_synchronizer_and_outlive_each_oth
     fs::write(&config, text).unwrap();
     let _p = Daemon::start(folder.path(), &config);
     ready(participant_admin, "p").await;
-    Participant::new(participant_admin, ledger).connect(public_b).await;
+    Participant::new(participant_admin, ledger).connect(&[public_b]).await;
 }
 
 #[tokio::test]
