@@ -2,6 +2,7 @@
 
 use crate::demo::{Options, PostgresUrl};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use config::{Config, LoadError, Problem};
 use std::{path::PathBuf, time::Duration};
 use telemetry::{Encoder, LogConfig};
 
@@ -39,26 +40,50 @@ enum LogEncoder {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the nodes of configuration files until told to stop.
-    Daemon(Daemon),
+    /// Run the nodes of a configuration until told to stop.
+    Daemon(Source),
     /// Show all nodes of a running network: role, epoch, ports, lag, memory.
     Status(Status),
+    /// Check, show and explain configurations.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Start a whole network on this machine under load; kill anything, and see that nothing is lost.
     Demo(Demo),
 }
 
+/// What the configuration is made of.
 #[derive(Debug, Args)]
-pub(crate) struct Daemon {
+pub(crate) struct Source {
     /// Configuration files; later ones win. May be repeated, or joined by commas.
-    #[arg(short = 'c', long = "config", required = true, value_delimiter = ',', value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
+    #[arg(short = 'c', long = "config", value_delimiter = ',', value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Keys that win over all files. May be repeated, or joined by commas; of a key given twice the first wins.
+    #[arg(short = 'C', value_delimiter = ',', value_name = "KEY=VALUE", value_parser = key_value)]
+    overrides: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Report everything that is wrong, with file, line and key; exit code 1 if anything is.
+    Check(Source),
+    /// Print every key with the value that counts; secrets are masked.
+    Show(Source),
+    /// Print what a key is for, its type and default, and the keys inside it.
+    Explain {
+        /// Such as canton.participants.p1.ledger-api
+        key: String,
+    },
+    /// Print every key there is, one a line.
+    Schema,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// Configuration files that name the nodes, local or remote.
-    #[arg(short = 'c', long = "config", required = true, value_delimiter = ',', value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
+    /// Names the nodes, local or remote.
+    #[command(flatten)]
+    pub(crate) source: Source,
     /// How to print.
     #[arg(short, long, default_value = "table")]
     pub(crate) output: Output,
@@ -108,6 +133,25 @@ impl Log {
         };
         LogConfig { filter: self.log_level_canton.clone(), encoder, file: self.log_file_name.clone() }
     }
+}
+
+impl Source {
+    pub(crate) fn load(&self) -> Result<(Config, Vec<Problem>), LoadError> {
+        config::load(&self.files, &self.overrides, &environment)
+    }
+
+    pub(crate) fn show(&self) -> Result<String, LoadError> {
+        config::show(&self.files, &self.overrides, &environment)
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
 impl Demo {

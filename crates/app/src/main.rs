@@ -1,6 +1,7 @@
 //! The binary `concordat`: arguments to configuration to nodes. Arguments and environment are read here and nowhere else.
 
 mod cli;
+mod configuration;
 mod daemon;
 mod demo;
 mod status;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
 
 async fn run(command: Command, tasks: Tasks) -> ExitCode {
     match command {
-        Command::Daemon(options) => match daemon::run(&options.files, tasks).await {
+        Command::Daemon(source) => match daemon::run(&source, tasks).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!("{error}");
@@ -46,6 +47,13 @@ async fn run(command: Command, tasks: Tasks) -> ExitCode {
         },
         Command::Status(options) => match status::run(&options).await {
             Ok(code) => code,
+            Err(error) => fail(&error, WRONG_INPUT),
+        },
+        Command::Config { command } => match configuration::run(&command) {
+            Ok(text) => {
+                print(&text);
+                ExitCode::SUCCESS
+            }
             Err(error) => fail(&error, WRONG_INPUT),
         },
         Command::Demo(options) => {

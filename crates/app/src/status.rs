@@ -19,8 +19,7 @@ struct Target {
 
 /// Asks every node of the configuration, local or remote; exit code 3 if one does not answer.
 pub(crate) async fn run(options: &Status) -> Result<ExitCode, LoadError> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let (config, _) = config::load(&options.files, &[], &environment)?;
+    let (config, _) = options.source.load()?;
     let asked = targets(&config).into_iter().map(|target| async move {
         let answer = ask(&target.uri).await;
         (target, answer)
@@ -96,6 +95,7 @@ fn kind(kind: NodeKind) -> &'static str {
         NodeKind::Sequencer => "sequencer",
         NodeKind::Mediator => "mediator",
         NodeKind::Manager => "manager",
+        NodeKind::Domain => "domain",
         NodeKind::Unspecified => "unknown",
     }
 }

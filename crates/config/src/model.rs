@@ -1,5 +1,6 @@
 //! What a configuration says, with defaults filled in.
 
+use crate::problem::Problem;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 /// Everything in one process's configuration.
@@ -17,6 +18,31 @@ pub struct Config {
     pub domains: BTreeMap<String, Sequencer>,
     /// `remote-*`: nodes of other processes that this one may talk to.
     pub remotes: BTreeMap<String, Remote>,
+    /// `monitoring.health`: what a load balancer may ask.
+    pub health: Option<Health>,
+    /// What is asked of local nodes and cannot be done by this version: such nodes must not run without it.
+    pub unsupported: Vec<Problem>,
+}
+
+/// HTTP health of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Where it answers.
+    pub server: Api,
+    /// What it answers.
+    pub check: HealthCheck,
+}
+
+/// When `/health` answers 200.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthCheck {
+    /// Whenever the process answers.
+    AlwaysHealthy,
+    /// On the active replica.
+    IsActive {
+        /// Of this node.
+        node: String,
+    },
 }
 
 /// What every node has.
@@ -30,6 +56,10 @@ pub struct NodeCommon {
     pub admin_api: Api,
     /// How it is replicated.
     pub replication: Replication,
+    /// `monitoring.grpc-health-server`.
+    pub grpc_health: Option<Api>,
+    /// `monitoring.http-health-server`.
+    pub http_health: Option<Api>,
 }
 
 /// A participant.
@@ -228,10 +258,49 @@ impl Default for SynchronizerParameters {
     }
 }
 
+impl Config {
+    /// Whether there is nothing to run and nothing to talk to.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.participants.is_empty()
+            && self.sequencers.is_empty()
+            && self.mediators.is_empty()
+            && self.managers.is_empty()
+            && self.domains.is_empty()
+            && self.remotes.is_empty()
+    }
+}
+
 impl Storage {
     /// Whether several processes can use it.
     #[must_use]
     pub fn can_be_shared(&self) -> bool {
         !matches!(self, Self::Memory)
+    }
+
+    /// A place of its own in this storage, for one of the nodes inside a simple synchronizer: `d.db` becomes
+    /// `d-mediator.db`, the schema `d` becomes `d_mediator`.
+    #[must_use]
+    pub fn part(&self, part: &str) -> Self {
+        match self {
+            Self::Memory => Self::Memory,
+            Self::Sqlite { path } => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+                Self::Sqlite { path: path.with_file_name(format!("{stem}-{part}{extension}")) }
+            }
+            Self::Postgres(postgres) => {
+                let schema = format!("{}_{part}", postgres.schema());
+                Self::Postgres(Box::new(Postgres { schema: Some(schema), ..postgres.as_ref().clone() }))
+            }
+        }
+    }
+}
+
+impl Postgres {
+    /// The schema that holds the tables.
+    #[must_use]
+    pub fn schema(&self) -> &str {
+        self.schema.as_deref().unwrap_or("public")
     }
 }

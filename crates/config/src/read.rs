@@ -1,352 +1,168 @@
-//! The keys of each block and their defaults (spec/surface.md §1.2).
+//! From the key tree to what nodes need, with the defaults and the rules that depend on several keys.
 
 use crate::{
-    block::{Block, Problems},
     model::*,
+    place::{self, Tenant},
+    problem::{Code, Problems},
+    storage::storage,
+    tree::Tree,
 };
-use hocon::{Kind, Value};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
-/// Index rows and locks exist for so many sequencers at most.
-const MAX_NODE_COUNT: u32 = 31;
 const MAX_NAME_CHARS: usize = 30;
+/// From one node of a kind to the next.
+const PORT_STEP: u16 = 10;
 
-pub(crate) fn config(root: &Value, problems: &mut Problems) -> Config {
+pub(crate) fn config(tree: &mut Tree, problems: &mut Problems) -> Config {
     let mut config = Config::default();
-    let Kind::Object(keys) = &root.kind else { return config };
-    for name in ["canton", "concordat"] {
-        if let Some(value) = keys.get(name)
-            && let Some(block) = Block::new(value, vec![name.to_owned()], problems)
-        {
-            nodes(block, &mut config, problems);
-        }
+    for (i, (name, tree)) in (0..).zip(tree.named("participants")) {
+        let node = common("participants", name, tree, port(4002, i), problems);
+        let ledger_api = api(tree, "ledger-api", port(4001, i));
+        config.participants.insert(name.clone(), Participant { node, ledger_api });
     }
-    let any = !(config.participants.is_empty()
-        && config.sequencers.is_empty()
-        && config.mediators.is_empty()
-        && config.managers.is_empty()
-        && config.domains.is_empty()
-        && config.remotes.is_empty());
-    if !any && problems.errors.is_empty() {
-        problems.error(
-            &root.origin,
-            &["canton".to_owned()],
-            "no node is configured; add one below participants, sequencers, mediators, domain-managers or domains",
-        );
+    for (i, (name, tree)) in (0..).zip(tree.named("sequencers")) {
+        let node = sequencer("sequencers", name, tree, (port(4401, i), port(4402, i)), problems);
+        config.sequencers.insert(name.clone(), node);
+    }
+    for (i, (name, tree)) in (0..).zip(tree.named("mediators")) {
+        let node = common("mediators", name, tree, port(4602, i), problems);
+        config.mediators.insert(name.clone(), Mediator { node });
+    }
+    for (i, (name, tree)) in (0..).zip(tree.named("domain-managers")) {
+        let node = common("domain-managers", name, tree, port(4801, i), problems);
+        config.managers.insert(name.clone(), Manager { node, parameters: parameters(tree) });
+    }
+    for (i, (name, tree)) in (0..).zip(tree.named("domains")) {
+        let node = sequencer("domains", name, tree, (port(4201, i), port(4202, i)), problems);
+        config.domains.insert(name.clone(), node);
+    }
+    remotes(tree, &mut config, problems);
+    place::check(&std::mem::take(&mut problems.tenants), problems);
+    names_are_unique(tree, problems);
+    config.health = health(tree, problems);
+    if tree.text("parameters.clock.type").is_some_and(|clock| clock != "wall-clock") {
+        let (origin, path) = tree.place("parameters.clock.type");
+        problems.unsupported(&origin, &path, "only the wall clock is supported by this version");
     }
     config
 }
 
-fn nodes(mut block: Block<'_>, config: &mut Config, problems: &mut Problems) {
-    // Default ports, by kind; the second and further nodes of a kind get ports 10 higher each.
-    for (i, (name, b)) in (0..).zip(block.named("participants", problems)) {
-        let node = participant(&name, b, 10 * i, problems);
-        config.participants.insert(name, node);
-    }
-    for (i, (name, b)) in (0..).zip(block.named("sequencers", problems)) {
-        let node = sequencer(&name, b, (4401, 4402), 10 * i, false, problems);
-        config.sequencers.insert(name, node);
-    }
-    for (i, (name, b)) in (0..).zip(block.named("domains", problems)) {
-        let node = sequencer(&name, b, (4201, 4202), 10 * i, true, problems);
-        config.domains.insert(name, node);
-    }
-    for (i, (name, mut b)) in (0..).zip(block.named("mediators", problems)) {
-        let node = common(&name, &mut b, 4602 + 10 * i, problems);
-        b.without_effect(
-            &["init", "time-tracker", "sequencer-client", "caching", "parameters", "monitoring", "crypto"],
-            problems,
-        );
-        b.finish(problems);
-        config.mediators.insert(name, Mediator { node });
-    }
-    for (i, (name, mut b)) in (0..).zip(block.named("domain-managers", problems)) {
-        let node = common(&name, &mut b, 4801 + 10 * i, problems);
-        let parameters = init_parameters(&mut b, problems);
-        b.without_effect(
-            &["topology", "time-tracker", "sequencer-client", "caching", "parameters", "monitoring", "crypto"],
-            problems,
-        );
-        b.finish(problems);
-        config.managers.insert(name, Manager { node, parameters });
-    }
-    remotes(&mut block, config, problems);
-    block.without_effect(&["monitoring", "parameters", "features"], problems);
-    block.finish(problems);
+fn port(first: u16, index: u16) -> u16 {
+    first.saturating_add(index.saturating_mul(PORT_STEP))
 }
 
-fn participant(name: &str, mut block: Block<'_>, shift: u16, problems: &mut Problems) -> Participant {
-    let node = common(name, &mut block, 4002 + shift, problems);
-    let ledger_api = api(&mut block, "ledger-api", 4001 + shift, &[], problems);
-    block.without_effect(
-        &[
-            "init",
-            "http-ledger-api",
-            "time-tracker",
-            "sequencer-client",
-            "caching",
-            "parameters",
-            "monitoring",
-            "crypto",
-        ],
-        problems,
-    );
-    block.finish(problems);
-    Participant { node, ledger_api }
-}
-
-fn sequencer(
-    name: &str,
-    mut block: Block<'_>,
-    ports: (u16, u16),
-    shift: u16,
-    is_domain: bool,
-    problems: &mut Problems,
-) -> Sequencer {
-    let node = common(name, &mut block, ports.1 + shift, problems);
-    let public_api = api(&mut block, "public-api", ports.0 + shift, &[], problems);
-    let options = sequencer_options(&mut block, node.storage.can_be_shared(), problems);
-    let parameters = if is_domain { init_parameters(&mut block, problems) } else { SynchronizerParameters::default() };
-    let mut without_effect =
-        vec!["health", "sequencer-client", "time-tracker", "caching", "parameters", "monitoring", "crypto"];
-    without_effect.extend(if is_domain { &["topology", "service-agreement"][..] } else { &["init"] });
-    block.without_effect(&without_effect, problems);
-    block.finish(problems);
-    Sequencer { node, public_api, options, parameters }
-}
-
-fn common(name: &str, block: &mut Block<'_>, admin_port: u16, problems: &mut Problems) -> NodeCommon {
+fn common(kind: &'static str, name: &str, tree: &mut Tree, admin_port: u16, problems: &mut Problems) -> NodeCommon {
     let well_formed = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     if !well_formed || name.is_empty() || name.len() > MAX_NAME_CHARS {
-        problems.error(
-            block.origin,
-            &block.path(""),
-            format!("the node name {name:?} is not 1 to {MAX_NAME_CHARS} of a-z, A-Z, 0-9, - and _"),
-        );
+        let text = format!("the node name {name:?} is not 1 to {MAX_NAME_CHARS} of a-z, A-Z, 0-9, - and _");
+        problems.error(Code::NodeName, &tree.origin, &tree.path, text);
     }
-    let storage = storage(block, problems);
-    let admin_api = api(block, "admin-api", admin_port, &[], problems);
-    let replication = replication(block, &storage, problems);
-    NodeCommon { name: name.to_owned(), storage, admin_api, replication }
-}
-
-fn api(block: &mut Block<'_>, key: &'static str, port: u16, more: &[&'static str], problems: &mut Problems) -> Api {
-    let mut api = Api { address: "127.0.0.1".into(), port };
-    if let Some(mut b) = block.block(key, problems) {
-        api.address = b.text("address", problems).unwrap_or(api.address);
-        api.port = b.port("port", problems).unwrap_or(api.port);
-        for refused in ["tls", "auth-services"] {
-            if b.value(refused).is_some() {
-                b.error(
-                    refused,
-                    problems,
-                    "is not supported by this version yet, and leaving it out silently would be unsafe",
-                );
-            }
-        }
-        b.without_effect(&["keep-alive-server", "max-inbound-message-size"], problems);
-        b.without_effect(more, problems);
-        b.finish(problems);
-    }
-    api
-}
-
-fn storage(block: &mut Block<'_>, problems: &mut Problems) -> Storage {
-    let Some(mut b) = block.block("storage", problems) else { return Storage::Memory };
-    let kind = b.text("type", problems).unwrap_or_else(|| "memory".into()).to_lowercase();
-    let mut max_connections = None;
-    if let Some(mut parameters) = b.block("parameters", problems) {
-        max_connections = parameters.number("max-connections", problems);
-        parameters.without_effect(
-            &[
-                "connection-allocation",
-                "fail-fast-on-startup",
-                "migrate-and-start",
-                "ledger-api-jdbc-url",
-                "connection-timeout",
-            ],
-            problems,
-        );
-        parameters.finish(problems);
-    }
-    let settings = b.block("config", problems);
-    let storage = match (kind.as_str(), settings) {
-        ("memory", _) => Storage::Memory,
-        ("sqlite", settings) => sqlite(&b, settings, problems),
-        ("postgres", settings) => postgres(&b, settings, max_connections, problems),
-        ("h2" | "oracle", _) => {
-            b.error("type", problems, format!("{kind} is not supported; use memory, sqlite or postgres"));
-            Storage::Memory
-        }
-        _ => {
-            b.error("type", problems, format!("unknown storage type {kind:?}; use memory, sqlite or postgres"));
-            Storage::Memory
-        }
+    let (storage, at) = match own_storage(tree) {
+        Some(keys) => (storage(tree, keys, problems), tree.place(keys)),
+        None => (Storage::Memory, tree.place("storage")),
     };
-    b.finish(problems);
-    storage
-}
-
-fn sqlite(b: &Block<'_>, settings: Option<Block<'_>>, problems: &mut Problems) -> Storage {
-    let mut path = None;
-    if let Some(mut settings) = settings {
-        path = settings.text("file", problems).map(PathBuf::from);
-        settings.finish(problems);
-    }
-    match path {
-        Some(path) => Storage::Sqlite { path },
-        None => {
-            b.error("config", problems, "storage of type sqlite wants config.file, the database file");
-            Storage::Memory
+    let admin_api = api(tree, "admin-api", admin_port);
+    let replication = replication(tree, &storage, problems);
+    let health = |key: &str| {
+        let server = tree.block(key)?;
+        Some(Api { address: server.read("address")?, port: server.read("port").unwrap_or(0) })
+    };
+    let (grpc_health, http_health) = (health("monitoring.grpc-health-server"), health("monitoring.http-health-server"));
+    for key in ["monitoring.grpc-health-server", "monitoring.http-health-server"] {
+        if let Some(server) = tree.block(key)
+            && server.text("port").is_none()
+        {
+            server.error("port", Code::MissingKey, problems, "the port of the health server is missing");
         }
     }
-}
-
-/// Unknown keys beside the ones read here are settings of other drivers, and tolerated.
-fn postgres(
-    b: &Block<'_>,
-    settings: Option<Block<'_>>,
-    max_connections: Option<u32>,
-    problems: &mut Problems,
-) -> Storage {
-    let Some(mut settings) = settings else {
-        b.error(
-            "config",
-            problems,
-            "storage of type postgres wants config.properties with serverName, databaseName and user",
-        );
-        return Storage::Memory;
-    };
-    let mut p = settings.block("properties", problems);
-    let mut text = |key| p.as_mut().and_then(|p| p.text(key, problems));
-    let postgres = Postgres {
-        host: text("serverName").unwrap_or_else(|| "localhost".into()),
-        database: text("databaseName").unwrap_or_default(),
-        user: text("user").unwrap_or_default(),
-        schema: text("currentSchema"),
-        port: p.as_mut().and_then(|p| p.port("portNumber", problems)).unwrap_or(5432),
-        password: p.as_mut().and_then(|p| p.secret("password", problems)),
-        max_connections,
-    };
-    if postgres.database.is_empty() {
-        b.error("config", problems, "config.properties.databaseName is missing");
-    }
-    if postgres.user.is_empty() {
-        b.error("config", problems, "config.properties.user is missing");
-    }
-    Storage::Postgres(Box::new(postgres))
-}
-
-fn replication(block: &mut Block<'_>, storage: &Storage, problems: &mut Problems) -> Replication {
-    let mut replication = Replication {
-        enabled: storage.can_be_shared(),
-        forward_when_passive: true,
-        profile: HaProfile::default(),
-        advertised_address: None,
-    };
-    if let Some(mut b) = block.block("ha", problems) {
-        let profile = b.parsed("profile", problems, |t| match t {
-            "fast" => Ok(HaProfile::Fast),
-            "balanced" => Ok(HaProfile::Balanced),
-            "tolerant" => Ok(HaProfile::Tolerant),
-            _ => Err("fast, balanced or tolerant is expected".into()),
-        });
-        replication.profile = profile.unwrap_or_default();
-        b.finish(problems);
-    }
-    if let Some(mut b) = block.block("replication", problems) {
-        if let Some(enabled) = b.flag("enabled", problems) {
-            if enabled && !storage.can_be_shared() {
-                b.error(
-                    "enabled",
-                    problems,
-                    "memory storage cannot be shared with another replica; use sqlite or postgres",
-                );
-            }
-            replication.enabled = enabled;
-        }
-        if let Some(forward) = b.flag("forward-when-passive", problems) {
-            replication.forward_when_passive = forward;
-        }
-        replication.advertised_address = b.text("advertised-address", problems);
-        b.without_effect(&["connection-pool"], problems);
-        b.finish(problems);
-    }
-    replication
-}
-
-fn sequencer_options(block: &mut Block<'_>, shared: bool, problems: &mut Problems) -> SequencerOptions {
-    let mut options = SequencerOptions { high_availability: shared, ..SequencerOptions::default() };
-    let Some(mut b) = block.block("sequencer", problems) else { return options };
-    b.parsed("type", problems, |t| match t {
-        "database" | "reference" => Ok(()),
-        _ => Err("only the database sequencer is supported".into()),
+    problems.tenants.push(Tenant {
+        kind,
+        storage: storage.clone(),
+        replicated: replication.enabled,
+        origin: at.0,
+        path: at.1,
     });
-    if let Some(mut ha) = b.block("high-availability", problems) {
-        if let Some(enabled) = ha.flag("enabled", problems) {
-            if enabled && !shared {
-                ha.error(
-                    "enabled",
-                    problems,
-                    "memory storage cannot be shared with another sequencer; use sqlite or postgres",
-                );
-            }
-            options.high_availability = enabled;
-        }
-        if let Some(count) = ha.number("total-node-count", problems) {
-            if !(1..=MAX_NODE_COUNT).contains(&count) {
-                ha.error("total-node-count", problems, format!("{count} is not 1 to {MAX_NODE_COUNT}"));
-            }
-            options.total_node_count = count.clamp(1, MAX_NODE_COUNT);
-        }
-        ha.without_effect(
-            &[
-                "keep-alive-interval",
-                "online-check-interval",
-                "offline-duration",
-                "connection-pool",
-                "exclusive-storage",
-            ],
-            problems,
-        );
-        ha.finish(problems);
-    }
-    b.without_effect(&["writer", "reader", "pruning", "config"], problems);
-    b.finish(problems);
-    options
+    NodeCommon { name: name.to_owned(), storage, admin_api, replication, grpc_health, http_health }
 }
 
-fn init_parameters(block: &mut Block<'_>, problems: &mut Problems) -> SynchronizerParameters {
-    let mut parameters = SynchronizerParameters::default();
-    let Some(mut init) = block.block("init", problems) else { return parameters };
-    if let Some(mut b) = init.block("domain-parameters", problems) {
-        let targets: [(&'static str, &mut std::time::Duration); 4] = [
-            ("participant-response-timeout", &mut parameters.participant_response_timeout),
-            ("mediator-reaction-timeout", &mut parameters.mediator_reaction_timeout),
-            ("topology-change-delay", &mut parameters.topology_change_delay),
-            ("ledger-time-record-time-tolerance", &mut parameters.ledger_time_record_time_tolerance),
-        ];
-        for (key, target) in targets {
-            *target = b.duration(key, problems).unwrap_or(*target);
-        }
-        b.without_effect(
-            &[
-                "protocol-version",
-                "reconciliation-interval",
-                "max-rate-per-participant",
-                "max-inbound-message-size",
-                "unique-contract-keys",
-            ],
-            problems,
-        );
-        b.finish(problems);
+/// The reference sequencer keeps what it orders in the storage of its driver.
+fn own_storage(tree: &Tree) -> Option<&'static str> {
+    let is_reference = tree.text("sequencer.type") == Some("reference");
+    let keys = if is_reference && tree.block("sequencer.config.storage").is_some() {
+        "sequencer.config.storage"
+    } else {
+        "storage"
+    };
+    tree.block(keys).map(|_| keys)
+}
+
+fn sequencer(kind: &'static str, name: &str, tree: &mut Tree, ports: (u16, u16), problems: &mut Problems) -> Sequencer {
+    let node = common(kind, name, tree, ports.1, problems);
+    let public_api = api(tree, "public-api", ports.0);
+    if let Some(other) = tree.text("sequencer.type").filter(|t| !["database", "reference"].contains(t)) {
+        let text = format!("the {other} sequencer is not supported; use the database sequencer");
+        tree.error("sequencer.type", Code::NotSupported, problems, text);
     }
-    init.without_effect(&["identity"], problems);
-    init.finish(problems);
+    let key = "sequencer.high-availability.enabled";
+    let high_availability = tree.or_set(key, &node.storage.can_be_shared().to_string()).unwrap_or_default();
+    if high_availability && !node.storage.can_be_shared() {
+        not_shared(tree, key, problems);
+    }
+    if let Some(tenant) = problems.tenants.last_mut() {
+        tenant.replicated &= high_availability;
+    }
+    let total_node_count = tree.read("sequencer.high-availability.total-node-count").unwrap_or_default();
+    let options = SequencerOptions { high_availability, total_node_count };
+    Sequencer { node, public_api, options, parameters: parameters(tree) }
+}
+
+fn not_shared(tree: &Tree, key: &str, problems: &mut Problems) {
+    let text = "memory storage cannot be shared with another process; use sqlite or postgres";
+    tree.error(key, Code::InvalidValue, problems, text);
+}
+
+fn api(tree: &mut Tree, key: &str, port: u16) -> Api {
+    Api {
+        address: tree.read(&format!("{key}.address")).unwrap_or_default(),
+        port: tree.or_set(&format!("{key}.port"), &port.to_string()).unwrap_or_default(),
+    }
+}
+
+fn replication(tree: &mut Tree, storage: &Storage, problems: &mut Problems) -> Replication {
+    let shared = storage.can_be_shared();
+    let replicated = tree.block("replication").is_some();
+    let enabled =
+        if replicated { tree.or_set("replication.enabled", &shared.to_string()).unwrap_or(shared) } else { shared };
+    if enabled && !shared {
+        not_shared(tree, "replication.enabled", problems);
+    }
+    Replication {
+        enabled,
+        forward_when_passive: tree.read("replication.forward-when-passive").unwrap_or(true),
+        profile: match tree.text("ha.profile") {
+            Some("fast") => HaProfile::Fast,
+            Some("tolerant") => HaProfile::Tolerant,
+            _ => HaProfile::Balanced,
+        },
+        advertised_address: tree.read("replication.advertised-address"),
+    }
+}
+
+fn parameters(tree: &Tree) -> SynchronizerParameters {
+    let mut parameters = SynchronizerParameters::default();
+    let targets = [
+        ("participant-response-timeout", &mut parameters.participant_response_timeout),
+        ("mediator-reaction-timeout", &mut parameters.mediator_reaction_timeout),
+        ("topology-change-delay", &mut parameters.topology_change_delay),
+        ("ledger-time-record-time-tolerance", &mut parameters.ledger_time_record_time_tolerance),
+    ];
+    for (key, target) in targets {
+        *target = tree.read(&format!("init.domain-parameters.{key}")).unwrap_or(*target);
+    }
     parameters
 }
 
-fn remotes(block: &mut Block<'_>, config: &mut Config, problems: &mut Problems) {
+fn remotes(tree: &mut Tree, config: &mut Config, problems: &mut Problems) {
     let kinds = [
         ("remote-participants", RemoteKind::Participant, Some("ledger-api")),
         ("remote-sequencers", RemoteKind::Sequencer, Some("public-api")),
@@ -354,21 +170,83 @@ fn remotes(block: &mut Block<'_>, config: &mut Config, problems: &mut Problems) 
         ("remote-domain-managers", RemoteKind::Manager, None),
         ("remote-domains", RemoteKind::Domain, Some("public-api")),
     ];
-    let mut remotes = BTreeMap::new();
     for (key, kind, second) in kinds {
-        for (name, mut b) in block.named(key, problems) {
-            let mut api_of = |key: &'static str, b: &mut Block<'_>| {
-                if b.block(key, problems).is_none() {
-                    b.error(key, problems, "address and port of the remote node are missing");
+        for (name, tree) in tree.named(key) {
+            let mut api_of = |api: &str| {
+                let port = tree.read(&format!("{api}.port"));
+                if port.is_none() {
+                    let text = "the port of the remote node is missing";
+                    tree.error(&format!("{api}.port"), Code::MissingKey, problems, text);
                 }
-                api(b, key, 0, &["keep-alive-client", "transport-security", "custom-trust-certificates"], problems)
+                let address = tree.read(&format!("{api}.address")).unwrap_or_default();
+                Api { address, port: port.unwrap_or_default() }
             };
-            let admin_api = api_of("admin-api", &mut b);
-            let second_api = second.map(|key| api_of(key, &mut b));
-            b.without_effect(&["token"], problems);
-            b.finish(problems);
-            remotes.insert(name.clone(), Remote { name, kind, admin_api, second_api });
+            let (admin_api, second_api) = (api_of("admin-api"), second.map(&mut api_of));
+            let remote = Remote { name: name.clone(), kind, admin_api, second_api };
+            config.remotes.insert(name.clone(), remote);
         }
     }
-    config.remotes = remotes;
+}
+
+const LOCAL: [&str; 5] = ["participants", "sequencers", "mediators", "domain-managers", "domains"];
+
+fn names_are_unique(tree: &mut Tree, problems: &mut Problems) {
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    for kind in LOCAL {
+        for (name, tree) in tree.named(kind) {
+            if let Some(other) = taken.insert(name.clone(), hocon::show_path(&tree.path)) {
+                let text = format!("the name is taken by {other}; nodes of a process have names of their own");
+                problems.error(Code::NodeName, &tree.origin, &tree.path, text);
+            }
+        }
+    }
+}
+
+fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
+    let names: Vec<String> =
+        LOCAL.iter().flat_map(|kind| tree.named(kind).map(|(n, _)| n.clone()).collect::<Vec<_>>()).collect();
+    let participants: Vec<String> = tree.named("participants").map(|(name, _)| name.clone()).collect();
+    let health = tree.block("monitoring.health")?;
+    let server = Api {
+        address: health.read("server.address").unwrap_or_default(),
+        port: health.read("server.port").unwrap_or_else(|| {
+            let text = "the port of the health server is missing";
+            health.error("server.port", Code::MissingKey, problems, text);
+            0
+        }),
+    };
+    let mut known = |key: &'static str, of: &[String]| -> Option<String> {
+        let name: String = health.read(key)?;
+        if !of.contains(&name) {
+            let text = format!("{name:?} is none of this process's nodes; they are {}", of.join(", "));
+            health.error(key, Code::InvalidValue, problems, text);
+        }
+        Some(name)
+    };
+    let check = match health.text("check.type") {
+        Some("always-healthy") => HealthCheck::AlwaysHealthy,
+        Some("ping") => {
+            known("check.participant", &participants);
+            let (origin, path) = health.place("check.type");
+            let text = "ping is not supported by this version; use is-active or always-healthy";
+            problems.unsupported(&origin, &path, text);
+            HealthCheck::AlwaysHealthy
+        }
+        Some(_) => {
+            let named = known("check.node", &names).or_else(|| known("check.participant", &names));
+            let only = names.first().filter(|_| names.len() == 1);
+            let node = named.or_else(|| only.or(participants.first()).cloned()).unwrap_or_else(|| {
+                let text = "several nodes run here and none is a participant; say which one counts";
+                health.error("check.node", Code::MissingKey, problems, text);
+                String::new()
+            });
+            HealthCheck::IsActive { node }
+        }
+        None => {
+            let text = "what is to be checked is missing: always-healthy, is-active or ping";
+            health.error("check.type", Code::MissingKey, problems, text);
+            HealthCheck::AlwaysHealthy
+        }
+    };
+    Some(Health { server, check })
 }

@@ -12,7 +12,7 @@ mod resolve;
 mod tree;
 
 pub use parse::{Include, IncludeKind, Loader, NoIncludes, parse};
-pub use resolve::resolve;
+pub use resolve::{overlay, resolve};
 pub use tree::{Unresolved, merge};
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -59,6 +59,10 @@ pub enum Kind {
 pub struct Error {
     /// Where.
     pub origin: Origin,
+    /// The key whose value it is about, where that is known; else empty.
+    pub key: String,
+    /// Whether an included file is missing or cannot be read.
+    pub is_file: bool,
     /// What is wrong and what to do.
     pub problem: String,
 }
@@ -71,7 +75,15 @@ impl fmt::Display for Origin {
 
 impl Error {
     pub(crate) fn new(origin: &Origin, problem: impl Into<String>) -> Self {
-        Self { origin: origin.clone(), problem: problem.into() }
+        Self { origin: origin.clone(), key: String::new(), is_file: false, problem: problem.into() }
+    }
+
+    pub(crate) fn at(self, path: &[String]) -> Self {
+        Self { key: show_path(path), ..self }
+    }
+
+    pub(crate) fn file(self) -> Self {
+        Self { is_file: true, ..self }
     }
 }
 
@@ -80,6 +92,23 @@ impl Error {
 pub fn show_path(path: &[String]) -> String {
     let plain = |s: &String| !s.is_empty() && s.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
     path.iter().map(|s| if plain(s) { s.clone() } else { format!("{s:?}") }).collect::<Vec<_>>().join(".")
+}
+
+/// A text as a quoted string.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                quoted.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")))
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]

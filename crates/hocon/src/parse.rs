@@ -470,10 +470,11 @@ impl Parser<'_> {
         let loaded = self
             .loader
             .load(&include)
-            .map_err(|why| Error::new(&origin, format!("cannot include {:?}: {why}", include.name)))?;
+            .map_err(|why| Error::new(&origin, format!("cannot include {:?}: {why}", include.name)).file())?;
         let Some((file, text)) = loaded else {
             if required {
-                return Err(Error::new(&origin, format!("the required file {:?} does not exist", include.name)));
+                let problem = format!("the required file {:?} does not exist", include.name);
+                return Err(Error::new(&origin, problem).file());
             }
             return Ok(Fields::new());
         };

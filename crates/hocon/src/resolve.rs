@@ -167,7 +167,8 @@ impl Resolver<'_> {
             format!(
                 "${{{shown}}} is neither a key of the configuration nor an environment variable; define it, or write ${{?{shown}}}"
             ),
-        ))
+        )
+        .at(path))
     }
 
     fn look_up(&mut self, target: &[String], origin: &Origin, path: &[String]) -> Result<Option<Value>, Error> {
@@ -261,7 +262,9 @@ impl Resolver<'_> {
     }
 }
 
-fn overlay(before: Value, after: Value) -> Value {
+/// Puts `after` over `before`: objects merge deeply, anything else replaces.
+#[must_use]
+pub fn overlay(before: Value, after: Value) -> Value {
     match (before.kind, after.kind) {
         (Kind::Object(mut fields), Kind::Object(overrides)) => {
             for (key, value) in overrides {

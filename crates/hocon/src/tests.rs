@@ -68,16 +68,24 @@ fn shared_cases() {
 
 #[test]
 fn one_object_in_four_spellings() {
-    let base = "s { t = pg, c { a = 1, b = 2 } }\n";
-    let s = r#""s":{"t":"pg","c":{"a":1,"b":2}}"#;
-    check(
-        &format!("{base}r {{ x = ${{s}}\n x.c.a = 9\n x.c.b = 8\n x.d = 1 }}"),
-        &format!(r#"{{{s},"r":{{"x":{{"t":"pg","c":{{"a":9,"b":8}},"d":1}}}}}}"#),
-    );
-    for x in ["x = ${s} { c.a = 9 }\nx { c.b = 8 }", "x = ${s}\nx.c.a = 9\nx.c.b = 8"] {
-        check(&format!("{base}{x}"), &format!(r#"{{{s},"x":{{"t":"pg","c":{{"a":9,"b":8}}}}}}"#));
+    let Some(data) = test_data() else { return };
+    let merged = serde_json::json!({"t": "pg", "c": {"a": 9, "b": 8}});
+    let nested = serde_json::json!({"t": "pg", "c": {"a": 9, "b": 8}, "d": 1});
+    let once = serde_json::json!({"t": "pg", "c": {"a": 9, "b": 2}});
+    for (file, pointer, expected) in
+        [("two", "/x", &merged), ("obj", "/x", &merged), ("nest", "/r/x", &nested), ("one", "/x", &once)]
+    {
+        let text = fs::read_to_string(data.join(format!("configs/substitution/{file}.conf"))).unwrap();
+        assert_eq!(json(&read(&text).unwrap()).pointer(pointer), Some(expected), "{file}");
     }
-    check(&format!("{base}x = ${{s}}\nx.c.a = 9"), &format!(r#"{{{s},"x":{{"t":"pg","c":{{"a":9,"b":2}}}}}}"#));
+}
+
+#[test]
+fn what_is_quoted_reads_as_itself() {
+    for text in ["", "plain", "a \"quoted\" \\ b", "tab\tline\nbell\u{7}", "ü ${x} 💡"] {
+        let value = read(&format!("a = {}", crate::quote(text))).unwrap();
+        assert_eq!(json(&value)["a"], text);
+    }
 }
 
 #[test]

@@ -66,6 +66,22 @@ impl HealthServer {
             .route("/livez", get(async || "healthy"))
             .route("/readyz", get(readyz))
             .with_state(Shared { nodes, check });
+        self.run(routes, tasks);
+    }
+
+    /// Answers for one node (`monitoring.http-health-server`): 200 if it does its work or passes it on, else 503.
+    pub fn serve_node(self, nodes: Nodes, name: String, tasks: &Tasks) {
+        let mut routes = Router::new();
+        for path in ["/health", "/health/ready", "/health/readiness", "/readyz"] {
+            routes = routes.route(path, get(node_readyz));
+        }
+        for path in ["/health/live", "/health/liveness", "/livez"] {
+            routes = routes.route(path, get(async || "healthy"));
+        }
+        self.run(routes.with_state((nodes, name)), tasks);
+    }
+
+    fn run(self, routes: Router, tasks: &Tasks) {
         let cancelled = tasks.cancelled();
         let serve = async move { axum::serve(self.listener, routes).with_graceful_shutdown(cancelled).await };
         tasks.spawn_essential("HTTP health", serve).detach();
@@ -82,7 +98,11 @@ async fn health(State(shared): State<Shared>) -> Response {
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {
-    answer(shared.nodes.are_ready(), StatusCode::SERVICE_UNAVAILABLE)
+    answer(shared.nodes.are_ready(None), StatusCode::SERVICE_UNAVAILABLE)
+}
+
+async fn node_readyz(State((nodes, name)): State<(Nodes, String)>) -> Response {
+    answer(nodes.are_ready(Some(&name)), StatusCode::SERVICE_UNAVAILABLE)
 }
 
 fn answer(outcome: Result<(), String>, otherwise: StatusCode) -> Response {

@@ -100,6 +100,7 @@ impl Nodes {
             NodeKind::Sequencer => "Sequencer",
             NodeKind::Mediator => "Mediator",
             NodeKind::Manager => "Synchronizer manager",
+            NodeKind::Domain => "Synchronizer",
         };
         match found {
             None => Err(format!("{title} is not running")),
@@ -110,9 +111,13 @@ impl Nodes {
         }
     }
 
-    /// Whether every node does its work or passes it on; the error names those that do not.
-    pub(crate) fn are_ready(&self) -> Result<(), String> {
-        let all = self.all();
+    /// Whether every node, or the one of this name, does its work or passes it on; the error names those that do not.
+    pub(crate) fn are_ready(&self, only: Option<&str>) -> Result<(), String> {
+        let mut all = self.all();
+        all.retain(|node| only.is_none_or(|name| node.name == name));
+        if let (Some(name), true) = (only, all.is_empty()) {
+            return Err(format!("{name} is not running"));
+        }
         let unready: Vec<String> = all
             .iter()
             .map(|node| (node.status)())

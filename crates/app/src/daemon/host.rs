@@ -1,16 +1,16 @@
 //! What all nodes are started with, and what all of them do alike.
 
-use super::{DaemonError, storage};
+use super::{DaemonError, health, storage};
 use crate::daemon::storage::profile;
 use ::base::Coded;
 use ::config::{Api, NodeCommon};
 use ::identity::Identity;
-use ::node::{NodeKind, Nodes, ReplicaConfig};
+use ::node::{NodeKind, Nodes, Replica, ReplicaConfig};
 use ::rpc::{
-    Bound, CorrelationId, Listen, Port, ServerConfig, Services,
+    Bound, CorrelationId, HealthReporter, Listen, Port, ServerConfig, Services,
     services::concordat::admin::v1::node_service_server::NodeServiceServer,
 };
-use ::store::{Db, Epoch, Migrations, StoreError};
+use ::store::{Db, Guard, Migrations, StoreError};
 use ::tasks::Tasks;
 use ::wire::concordat::admin::v1::PortStatus;
 use tonic::Status;
@@ -40,6 +40,20 @@ impl Host {
     pub(crate) fn admin_services(&self, node: &NodeCommon) -> Result<Services, DaemonError> {
         let services = Services::new(&[::wire::DESCRIPTORS]).map_err(port_failed(node))?;
         Ok(services.with(NodeServiceServer::new(self.nodes.clone())))
+    }
+
+    /// Reports on the admin port, and on the node's health servers where it has some.
+    pub(crate) async fn report_health(
+        &self,
+        node: &NodeCommon,
+        replica: &Replica,
+        service: &str,
+        admin: HealthReporter,
+    ) -> Result<(), DaemonError> {
+        for health in [Some(admin), health::serve_node(self, node).await?].into_iter().flatten() {
+            replica.report_health(health, vec![String::new(), service.to_owned()], &self.tasks).await;
+        }
+        Ok(())
     }
 
     pub(crate) fn serve(&self, bound: Bound) {
@@ -104,16 +118,18 @@ pub(crate) fn refuse(error: impl Coded) -> Status {
     ::rpc::status(&error, &CorrelationId::default())
 }
 
-/// The keys of a logical node; its first active replica makes them.
-pub(crate) async fn identity(db: &Db, epoch: &Epoch, name: &str) -> Result<Identity, ::node::PartError> {
+/// The keys of a logical node; whoever needs them first makes them.
+pub(crate) async fn identity<G: Guard>(db: &Db, right: &G, name: &str) -> Result<Identity, ::node::PartError> {
     if let Some(identity) = Identity::load(db).await? {
         return Ok(identity);
     }
     let (identity, rows) = Identity::create(name)?;
-    match db.commit(epoch, rows).await {
+    match db.commit(right, rows).await {
         Ok(_) => Ok(identity),
-        // An attempt before this one may have been stored after all.
-        Err(StoreError::Conflict { .. }) => Identity::load(db).await?.ok_or_else(|| "the keys cannot be stored".into()),
+        // An attempt before this one, or another process, may have stored its keys.
+        Err(StoreError::Conflict { .. } | StoreError::Contention(_)) => {
+            Identity::load(db).await?.ok_or_else(|| "the keys cannot be stored".into())
+        }
         Err(error) => Err(error.into()),
     }
 }

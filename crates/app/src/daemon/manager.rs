@@ -2,11 +2,12 @@
 
 use super::{
     DaemonError,
+    domain::Home,
     host::{Host, NamedPort, identity, refuse, replica_config},
     topology::{Unreadable, from_wire, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
-use ::config::SynchronizerParameters;
+use ::config::{NodeCommon, SynchronizerParameters};
 use ::crypto::PublicKey;
 use ::identity::Identity;
 use ::manager::{Context, ManagerError, Setup};
@@ -32,14 +33,8 @@ const REQUESTS: usize = 16;
 pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), DaemonError> {
     let node = &config.node;
     let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
-    let migrations = [::identity::MIGRATIONS, ::manager::MIGRATIONS, ::node::MIGRATIONS];
-    let db = host.open(node, "manager", &migrations).await?;
-    let part = Arc::new(Manager {
-        db: db.clone(),
-        parameters: parameters(&config.parameters),
-        term: Mutex::new(None),
-        setup: RwLock::default(),
-    });
+    let db = open(host, node).await?;
+    let part = Manager::new(db.clone(), parameters(&config.parameters), None);
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let replica_config = replica_config(node, NodeKind::Manager, &admin, None);
     let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
@@ -55,12 +50,17 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
         }
     });
     let services = host.admin_services(node)?.with(ManagerAdminServiceServer::from_arc(part));
-    replica.report_health(services.health(), vec![String::new()], &host.tasks).await;
+    host.report_health(node, &replica, "domain-manager", services.health()).await?;
     host.serve(admin.port.with(services));
     Ok(())
 }
 
-fn parameters(config: &SynchronizerParameters) -> Parameters {
+/// The database of a manager.
+pub(crate) async fn open(host: &Host, node: &NodeCommon) -> Result<Db, DaemonError> {
+    host.open(node, "manager", &[::identity::MIGRATIONS, ::manager::MIGRATIONS, ::node::MIGRATIONS]).await
+}
+
+pub(crate) fn parameters(config: &SynchronizerParameters) -> Parameters {
     Parameters {
         confirmation_response_timeout: config.participant_response_timeout,
         mediator_reaction_timeout: config.mediator_reaction_timeout,
@@ -72,10 +72,12 @@ fn parameters(config: &SynchronizerParameters) -> Parameters {
 }
 
 /// What this node does while it is active, and its admin API.
-struct Manager {
+pub(crate) struct Manager {
     db: Db,
     /// A new synchronizer begins with these.
     parameters: Parameters,
+    /// The simple synchronizer that it is part of, if it is.
+    home: Option<Arc<Home>>,
     term: Mutex<Option<Term>>,
     /// As far as this replica has seen.
     setup: RwLock<Option<Setup>>,
@@ -113,12 +115,21 @@ impl Coded for Refused {
 }
 
 impl Manager {
+    pub(crate) fn new(db: Db, parameters: Parameters, home: Option<Arc<Home>>) -> Arc<Self> {
+        Arc::new(Self { db, parameters, home, term: Mutex::new(None), setup: RwLock::default() })
+    }
+
     fn setup(&self) -> Option<Setup> {
         self.setup.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Starts to work, if there is a synchronizer and the manager does not work already.
     async fn run(&self, term: &mut Term) -> Result<(), ManagerError> {
+        if let Some(home) = &self.home {
+            let setup = Setup { synchronizer: home.synchronizer.clone(), sequencers: vec![home.sequencer_uri.clone()] };
+            let topology = home.topology(::manager::setup(&self.db).await?.is_some());
+            ::manager::initialize(&self.db, &term.epoch, &setup, topology).await?;
+        }
         let Some(setup) = ::manager::setup(&self.db).await? else { return Ok(()) };
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Some(setup.clone());
         if term.requests.is_none() {

@@ -2,10 +2,12 @@
 
 use super::{
     DaemonError,
+    domain::Home,
     host::{Host, NamedPort, identity, refuse, replica_config},
     topology::{from_wire, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
+use ::config::NodeCommon;
 use ::identity::Identity;
 use ::mediator::{Context, MediatorError, Setup};
 use ::node::{NodeKind, Part, PartError, Replica};
@@ -23,9 +25,8 @@ use tonic::{Request, Response, Status};
 pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(), DaemonError> {
     let node = &config.node;
     let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
-    let migrations = [::identity::MIGRATIONS, ::mediator::MIGRATIONS, ::node::MIGRATIONS];
-    let db = host.open(node, "mediator", &migrations).await?;
-    let part = Arc::new(Mediator { db: db.clone(), term: Mutex::new(None), setup: std::sync::RwLock::default() });
+    let db = open(host, node).await?;
+    let part = Mediator::new(db.clone(), None);
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let replica_config = replica_config(node, NodeKind::Mediator, &admin, None);
     let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
@@ -41,14 +42,21 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
         }
     });
     let services = host.admin_services(node)?.with(MediatorAdminServiceServer::from_arc(part));
-    replica.report_health(services.health(), vec![String::new()], &host.tasks).await;
+    host.report_health(node, &replica, "mediator", services.health()).await?;
     host.serve(admin.port.with(services));
     Ok(())
 }
 
+/// The database of a mediator.
+pub(crate) async fn open(host: &Host, node: &NodeCommon) -> Result<Db, DaemonError> {
+    host.open(node, "mediator", &[::identity::MIGRATIONS, ::mediator::MIGRATIONS, ::node::MIGRATIONS]).await
+}
+
 /// What this node does while it is active, and its admin API.
-struct Mediator {
+pub(crate) struct Mediator {
     db: Db,
+    /// The simple synchronizer that it is part of, if it is.
+    home: Option<Arc<Home>>,
     term: Mutex<Option<Term>>,
     /// As far as this replica has seen.
     setup: std::sync::RwLock<Option<Setup>>,
@@ -76,12 +84,25 @@ impl Coded for Passive {
 }
 
 impl Mediator {
+    pub(crate) fn new(db: Db, home: Option<Arc<Home>>) -> Arc<Self> {
+        Arc::new(Self { db, home, term: Mutex::new(None), setup: std::sync::RwLock::default() })
+    }
+
     fn setup(&self) -> Option<Setup> {
         self.setup.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Starts to work, if the mediator knows where it belongs and does not work already.
     async fn run(&self, term: &mut Term) -> Result<(), MediatorError> {
+        if let Some(home) = &self.home {
+            let setup = Setup {
+                mediator: home.mediator.clone(),
+                synchronizer: home.synchronizer.clone(),
+                sequencers: vec![home.sequencer_uri.clone()],
+            };
+            let topology = home.topology(::mediator::setup(&self.db).await?.is_some());
+            ::mediator::initialize(&self.db, &term.epoch, &setup, topology).await?;
+        }
         let Some(setup) = ::mediator::setup(&self.db).await? else { return Ok(()) };
         *self.setup.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(setup.clone());
         if !std::mem::replace(&mut term.runs, true) {

@@ -1,8 +1,10 @@
 //! `concordat daemon`: the nodes of a configuration, from the first port taken to an orderly farewell.
 //!
-//! `host.rs` what all nodes are started with · `storage.rs` from configuration to database · `topology.rs` topology on the
-//! admin API · one file for each kind of node.
+//! `host.rs` what all nodes are started with · `health.rs` health servers · `storage.rs` from configuration to database ·
+//! `topology.rs` topology on the admin API · one file for each kind of node, and `domain.rs` for three of them as one.
 
+mod domain;
+mod health;
 mod host;
 mod manager;
 mod mediator;
@@ -11,13 +13,14 @@ mod sequencer;
 mod storage;
 mod topology;
 
-use ::config::LoadError;
-use ::node::Nodes;
+use crate::cli::Source;
+use ::config::{LoadError, Problem};
+use ::node::{Nodes, PartError};
 use ::rpc::ServeError;
 use ::sequencer::SequencerError;
 use ::store::StoreError;
 use host::Host;
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 use tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,13 +32,12 @@ pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 pub(crate) enum DaemonError {
     #[error(transparent)]
     Config(#[from] LoadError),
-    #[error("the configuration names no node to run; add a participant, sequencer, mediator or domain-manager")]
+    #[error("the configuration asks for what this version cannot do:\n{}", lines(.0))]
+    Unsupported(Vec<Problem>),
+    #[error("the configuration names no node to run; add a participant, sequencer, mediator, domain-manager or domain")]
     NoNodes,
-    #[error(
-        "domains.{0}: simple synchronizers are not run by this version; configure its sequencer, mediator and \
-             domain-manager"
-    )]
-    Domain(String),
+    #[error("{node}: the synchronizer cannot be founded")]
+    Founding { node: String, source: PartError },
     #[error("{node}: {source}")]
     Store { node: String, source: StoreError },
     #[error("{node}: {source}")]
@@ -48,13 +50,16 @@ pub(crate) enum DaemonError {
     Failed(String),
 }
 
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 /// Runs until SIGTERM or SIGINT, or until something fails that a node cannot be without.
-pub(crate) async fn run(files: &[PathBuf], tasks: Tasks) -> Result<(), DaemonError> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let (config, warnings) = ::config::load(files, &[], &environment)?;
+pub(crate) async fn run(source: &Source, tasks: Tasks) -> Result<(), DaemonError> {
+    let (config, warnings) = source.load()?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    if let Some(name) = config.domains.keys().next() {
-        return Err(DaemonError::Domain(name.clone()));
+    if !config.unsupported.is_empty() {
+        return Err(DaemonError::Unsupported(config.unsupported));
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Databases live in the outer scope, so that nodes can say goodbye.
@@ -79,7 +84,14 @@ pub(crate) async fn run(files: &[PathBuf], tasks: Tasks) -> Result<(), DaemonErr
 }
 
 async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError> {
+    if let Some(config) = &config.health {
+        health::serve_process(host, config).await?;
+    }
     let mut nodes = 0;
+    for (_, config) in config.domains {
+        domain::start(host, config).await?;
+        nodes += 1;
+    }
     for (_, config) in config.sequencers {
         sequencer::start(host, config).await?;
         nodes += 1;
@@ -105,15 +117,23 @@ async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError>
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf};
+
+    fn files(folder: &str) -> Vec<PathBuf> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(folder);
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|e| e == "conf")).collect()
+    }
+
     #[test]
-    fn every_example_loads() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(!files.is_empty());
-        for file in files {
-            let (config, warnings) = ::config::load(&[file], &[], &|_| None).unwrap();
-            assert_eq!(warnings, []);
-            assert!(!config.participants.is_empty());
+    fn every_example_loads_over_files_and_over_postgres() {
+        let postgres = files("include").into_iter().find(|path| path.ends_with("postgres.conf")).unwrap();
+        assert!(files("").len() > 6);
+        for file in files("") {
+            for files in [vec![file.clone()], vec![file, postgres.clone()]] {
+                let (config, warnings) = ::config::load(&files, &[], &|_| None).unwrap_or_else(|e| panic!("{e}"));
+                assert_eq!((warnings, config.unsupported), (vec![], vec![]));
+            }
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
         }
     });
     let services = host.admin_services(node)?.with(ParticipantAdminServiceServer::from_arc(part));
-    replica.report_health(services.health(), vec![String::new()], &host.tasks).await;
+    host.report_health(node, &replica, "participant", services.health()).await?;
     host.serve(admin.port.with(services));
     host.serve(ledger_port.port.with(ledger_services));
     Ok(())

@@ -1,14 +1,15 @@
 //! A sequencer. Those that share a database all work; none of them is passive.
 
 use super::{
-    DaemonError,
+    DaemonError, health,
     host::{Host, NamedPort, port_failed, refuse},
     storage::profile,
     topology::{to_wire, unreadable},
 };
+use ::config::NodeCommon;
 use ::node::{NodeKind, NodeStatus};
 use ::rpc::{
-    Services,
+    HealthReporter, Services,
     services::concordat::admin::v1::sequencer_admin_service_server::{
         SequencerAdminService, SequencerAdminServiceServer,
     },
@@ -19,43 +20,68 @@ use ::wire::concordat::admin::v1::*;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
+/// The public API's health under the name that clients ask for when they choose a sequencer.
+const PUBLIC_HEALTH: &str = "sequencer-health-check-service";
+
 pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<(), DaemonError> {
     let node = &config.node;
     let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
     let public = NamedPort::take(node, "public", &config.public_api).await?;
-    let db = host.open(node, "sequencer", &[::identity::MIGRATIONS, ::sequencer::MIGRATIONS]).await?;
-    let options = Config {
-        total_node_count: config.options.total_node_count,
-        profile: profile(node.replication.profile),
-        limits: sequencer_core::Limits::default(),
-    };
-    let failed = |source| DaemonError::Sequencer { node: node.name.clone(), source };
-    let sequencer = Arc::new(Sequencer::start(db, options, &host.tasks).await.map_err(failed)?);
+    let sequencer = run(host, node, config.options.total_node_count).await?;
 
     let ports = vec![admin.status(), public.status()];
     let (name, shown) = (node.name.clone(), sequencer.clone());
     host.nodes.register(&node.name, None, move || node_status(&name, &shown, &ports));
     let services =
         host.admin_services(node)?.with(SequencerAdminServiceServer::new(Admin { sequencer: sequencer.clone() }));
+    for health in [Some(services.health()), health::serve_node(host, node).await?].into_iter().flatten() {
+        report_health(host, &sequencer, health, &["", "sequencer"]);
+    }
     host.serve(admin.port.with(services));
+    serve_public(host, node, &sequencer, public)
+}
+
+/// Starts a sequencer over the node's storage.
+pub(crate) async fn run(host: &Host, node: &NodeCommon, total_node_count: u32) -> Result<Arc<Sequencer>, DaemonError> {
+    let db = host.open(node, "sequencer", &[::identity::MIGRATIONS, ::sequencer::MIGRATIONS]).await?;
+    let profile = profile(node.replication.profile);
+    let options = Config { total_node_count, profile, limits: sequencer_core::Limits::default() };
+    let failed = |source| DaemonError::Sequencer { node: node.name.clone(), source };
+    Ok(Arc::new(Sequencer::start(db, options, &host.tasks).await.map_err(failed)?))
+}
+
+/// Serves the public API, with its gRPC health.
+pub(crate) fn serve_public(
+    host: &Host,
+    node: &NodeCommon,
+    sequencer: &Sequencer,
+    public: NamedPort,
+) -> Result<(), DaemonError> {
     let services = sequencer.serve(Services::new(&[::wire::DESCRIPTORS]).map_err(port_failed(node))?);
-    let health = services.health();
+    report_health(host, sequencer, services.health(), &["", PUBLIC_HEALTH]);
+    host.serve(public.port.with(services));
+    Ok(())
+}
+
+/// Serves while it is online.
+fn report_health(host: &Host, sequencer: &Sequencer, health: HealthReporter, services: &'static [&'static str]) {
     let mut online = sequencer.status();
     let report = async move {
+        health.set(::node::LIVENESS, true).await;
         loop {
             let serves = online.borrow_and_update().online.is_some();
-            health.set("", serves).await;
+            for service in services {
+                health.set(service, serves).await;
+            }
             if online.changed().await.is_err() {
                 return;
             }
         }
     };
     host.tasks.spawn_cancellable("gRPC health", report).detach();
-    host.serve(public.port.with(services));
-    Ok(())
 }
 
-fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeStatus {
+pub(crate) fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeStatus {
     let now = *sequencer.status().borrow();
     NodeStatus {
         name: name.to_owned(),
@@ -70,8 +96,9 @@ fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeS
     }
 }
 
-struct Admin {
-    sequencer: Arc<Sequencer>,
+/// Its admin API.
+pub(crate) struct Admin {
+    pub(crate) sequencer: Arc<Sequencer>,
 }
 
 #[tonic::async_trait]

@@ -17,9 +17,7 @@ pub(crate) fn storage(config: &Storage) -> StorageConfig {
             );
             let mut config = PostgresConfig::new(url);
             config.password = postgres.password.as_ref().map(|secret| secret.reveal().to_owned());
-            if let Some(schema) = &postgres.schema {
-                config.schema.clone_from(schema);
-            }
+            config.schema = postgres.schema().to_owned();
             if let Some(all) = postgres.max_connections {
                 let half = (all / 2).clamp(1, ::store::EPOCH_SLOTS);
                 config.write_connections = half;

@@ -1,0 +1,41 @@
+//! The health servers that the configuration asks for: one of the process, and those of single nodes.
+
+use super::{
+    DaemonError,
+    host::{Host, NamedPort, port_failed},
+};
+use ::config::{Api, Health, HealthCheck, NodeCommon};
+use ::node::{Check, HealthServer};
+use ::rpc::{HealthReporter, Listen, Services};
+
+/// `monitoring.health`.
+pub(crate) async fn serve_process(host: &Host, health: &Health) -> Result<(), DaemonError> {
+    let failed = |source| DaemonError::Port { node: "monitoring.health".into(), source };
+    let server = HealthServer::bind(&listen(&health.server)).await.map_err(failed)?;
+    tracing::info!(address = %server.address(), "HTTP health of the process");
+    let check = match &health.check {
+        HealthCheck::AlwaysHealthy => Check::AlwaysHealthy,
+        HealthCheck::IsActive { node } => Check::IsActive { node: Some(node.clone()) },
+    };
+    server.serve(host.nodes.clone(), check, &host.tasks);
+    Ok(())
+}
+
+/// `monitoring` of a node. Reports to the returned handle are answered on the port of its gRPC health.
+pub(crate) async fn serve_node(host: &Host, node: &NodeCommon) -> Result<Option<HealthReporter>, DaemonError> {
+    if let Some(api) = &node.http_health {
+        let server = HealthServer::bind(&listen(api)).await.map_err(port_failed(node))?;
+        tracing::info!(node = node.name, address = %server.address(), "HTTP health");
+        server.serve_node(host.nodes.clone(), node.name.clone(), &host.tasks);
+    }
+    let Some(api) = &node.grpc_health else { return Ok(None) };
+    let port = NamedPort::take(node, "gRPC health", api).await?;
+    let services = Services::new(&[]).map_err(port_failed(node))?;
+    let health = services.health();
+    host.serve(port.port.with(services));
+    Ok(Some(health))
+}
+
+fn listen(api: &Api) -> Listen {
+    Listen { address: api.address.clone(), port: api.port }
+}

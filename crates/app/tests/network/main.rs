@@ -1,0 +1,10 @@
+//! Processes of the binary over configuration files, as their users run them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod commands;
+mod examples;
+mod harness;
+mod health;
+mod model;
+mod simple;
