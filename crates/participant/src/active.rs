@@ -15,6 +15,7 @@ use participant_core::{Participant, Recovered};
 use sequencer_client::{Acknowledger, Client, ClientConfig, Member, Ticker, TopologyKeys};
 use std::sync::{Arc, PoisonError, RwLock};
 use tasks::Tasks;
+use telemetry::Lag;
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// Inputs that wait for the loop.
@@ -29,16 +30,18 @@ pub struct Active {
     pub(crate) ledger: Ledger,
     pub(crate) interpreter: Arc<dyn Interpreter>,
     pub(crate) tasks: Tasks,
+    lag: Lag,
     connection: RwLock<Option<Connection>>,
 }
 
 impl Active {
-    /// Takes over: loads or makes the identity, and makes all packages known.
+    /// Takes over: loads or makes the identity, and makes all packages known. `lag` is told of every event.
     pub async fn begin(
         db: Db,
         epoch: Epoch,
         name: &str,
         interpreter: Arc<dyn Interpreter>,
+        lag: Lag,
         tasks: Tasks,
     ) -> Result<Arc<Self>, ParticipantError> {
         let identity = match Identity::load(&db).await? {
@@ -53,7 +56,7 @@ impl Active {
         let me = ParticipantId(identity.uid().clone());
         let ledger = Ledger::new(db.clone());
         packages::load(&ledger, &interpreter, &tasks).await?;
-        Ok(Arc::new(Self { db, epoch, identity, me, ledger, interpreter, tasks, connection: RwLock::default() }))
+        Ok(Arc::new(Self { db, epoch, identity, me, ledger, interpreter, tasks, lag, connection: RwLock::default() }))
     }
 
     /// The participant's id.
@@ -109,7 +112,7 @@ impl Active {
         let stored = Recovered { topology, in_flight, clean };
         let participant = Participant::recover(self.me.clone(), synchronizer.clone(), stored);
         let member = Member { id: self.me.member(), identity: self.identity.clone() };
-        let config = ClientConfig::new(registered.sequencers.clone());
+        let config = ClientConfig { lag: self.lag.clone(), ..ClientConfig::new(registered.sequencers.clone()) };
         let client = Client::new(config, synchronizer.clone(), member)?;
         let keys = TopologyKeys::default();
         keys.follow(participant.topology());

@@ -35,7 +35,9 @@ impl Enrich for Liar {
 
 fn with_actors(transaction: &Transaction, actors: &transaction::Parties) -> Transaction {
     let changed = |node: &Node| match node {
-        Node::Exercise(exercise) => Node::Exercise(transaction::Exercise { actors: actors.clone(), ..exercise.clone() }),
+        Node::Exercise(exercise) => {
+            Node::Exercise(transaction::Exercise { actors: actors.clone(), ..exercise.clone() })
+        }
         other => other.clone(),
     };
     let nodes = transaction.nodes().map(|(_, node)| changed(node)).collect();

@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 use tasks::Tasks;
+use telemetry::Lag;
 use tokio::{sync::mpsc, time::Instant};
 use tonic::{Code, Request, metadata::MetadataValue, transport::Channel};
 use wire::concordat::sequencer::v1::*;
@@ -40,13 +41,20 @@ pub struct ClientConfig {
     pub call_timeout: Duration,
     /// For one submission at all endpoints together.
     pub send_timeout: Duration,
+    /// Told of every event that is received.
+    pub lag: Lag,
 }
 
 impl ClientConfig {
     /// With the usual timeouts.
     #[must_use]
     pub fn new(endpoints: Vec<String>) -> Self {
-        Self { endpoints, call_timeout: Duration::from_secs(2), send_timeout: Duration::from_secs(5) }
+        Self {
+            endpoints,
+            call_timeout: Duration::from_secs(2),
+            send_timeout: Duration::from_secs(5),
+            lag: Lag::default(),
+        }
     }
 }
 

@@ -186,7 +186,9 @@ impl Stream {
                 return Err(Broken::Gap { last: self.last, previous: event.previous });
             }
             self.last = Some(event.timestamp);
+            let sequenced = event.timestamp.micros();
             self.out.send(Ok(Received { event })).await.map_err(|_| Broken::Gone)?;
+            self.client.config().lag.saw(sequenced);
         }
     }
 

@@ -202,6 +202,12 @@ impl Sequencer {
         self.status.clone()
     }
 
+    /// The age of the last event when its subscribers could have it, in milliseconds; `None` before the first one.
+    #[must_use]
+    pub fn lag_ms(&self) -> Option<u64> {
+        self.shared.borrow().as_ref()?.tail.lag().millis()
+    }
+
     /// The synchronizer, once it is known.
     #[must_use]
     pub fn synchronizer(&self) -> Option<SynchronizerId> {

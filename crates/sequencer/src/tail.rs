@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     sync::{Arc, PoisonError, RwLock},
 };
+use telemetry::Lag;
 use tokio::sync::watch;
 
 /// Events kept for subscribers that are up to date; whoever lags further reads from the database.
@@ -32,6 +33,7 @@ pub(crate) struct TailEvent {
 pub(crate) struct Tail {
     kept: Arc<RwLock<Kept>>,
     safe: watch::Sender<Timestamp>,
+    lag: Lag,
 }
 
 struct Kept {
@@ -51,12 +53,17 @@ impl TailEvent {
 impl Tail {
     pub(crate) fn new(after: Timestamp) -> Self {
         let kept = Kept { after, events: VecDeque::new() };
-        Self { kept: Arc::new(RwLock::new(kept)), safe: watch::Sender::new(after) }
+        Self { kept: Arc::new(RwLock::new(kept)), safe: watch::Sender::new(after), lag: Lag::default() }
     }
 
     /// Up to where everything is known; moves when there is something new.
     pub(crate) fn safe(&self) -> watch::Receiver<Timestamp> {
         self.safe.subscribe()
+    }
+
+    /// How old events are when subscribers can have them.
+    pub(crate) fn lag(&self) -> &Lag {
+        &self.lag
     }
 
     /// The events after `after` up to `up_to`, in order; `None` if some of them are no longer kept.
@@ -105,6 +112,7 @@ async fn read_all(db: &Db, tail: &Tail) -> ::store::Result<()> {
         let after = *tail.safe.borrow();
         let batch = store::tail(db, after, READ_LIMIT).await?;
         let bound = if batch.is_full { batch.events.last().map(|e| e.timestamp) } else { batch.safe };
+        let newest = batch.events.last().map(|e| e.timestamp.micros());
         tail.push(batch.events);
         if let Some(bound) = bound {
             // A bound can seem to go back when a sequencer goes online; nothing new appears below the old one.
@@ -113,6 +121,9 @@ async fn read_all(db: &Db, tail: &Tail) -> ::store::Result<()> {
                 *safe = bound.max(*safe);
                 moved
             });
+        }
+        if let Some(newest) = newest {
+            tail.lag.saw(newest);
         }
         if !batch.is_full {
             return Ok(());

@@ -1,7 +1,11 @@
-//! Logs by `tracing`: plain text for people, JSON for programs, to standard error or a file.
+//! Logs by `tracing`: plain text for people, JSON for programs, to standard error or a file; and how far a node is behind.
 //!
-//! Called once by the binary; every other room only uses the macros of `tracing`. Secrets never reach a log
+//! [`init`] is called once by the binary; every other room only uses the macros of `tracing`, and [`Lag`]. Secrets never reach a log
 //! because no secret type implements `Debug` or `Display`.
+
+mod lag;
+
+pub use lag::Lag;
 
 use std::{fs::OpenOptions, io, path::PathBuf, sync::Mutex};
 use tracing_subscriber::{

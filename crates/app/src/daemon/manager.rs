@@ -17,6 +17,7 @@ use ::rpc::services::concordat::admin::v1::manager_admin_service_server::{
 };
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
+use ::telemetry::Lag;
 use ::topology::{Mapping, Parameters};
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
@@ -46,6 +47,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
             initialized: setup.is_some(),
             member: setup.map(|s| s.synchronizer.member().to_string()).unwrap_or_default(),
             ports: ports.clone(),
+            lag_ms: known.lag.millis(),
             ..shown.status()
         }
     });
@@ -79,6 +81,7 @@ pub(crate) struct Manager {
     /// The simple synchronizer that it is part of, if it is.
     home: Option<Arc<Home>>,
     term: Mutex<Option<Term>>,
+    lag: Lag,
     /// As far as this replica has seen.
     setup: RwLock<Option<Setup>>,
 }
@@ -116,7 +119,7 @@ impl Coded for Refused {
 
 impl Manager {
     pub(crate) fn new(db: Db, parameters: Parameters, home: Option<Arc<Home>>) -> Arc<Self> {
-        Arc::new(Self { db, parameters, home, term: Mutex::new(None), setup: RwLock::default() })
+        Arc::new(Self { db, parameters, home, term: Mutex::new(None), lag: Lag::default(), setup: RwLock::default() })
     }
 
     fn setup(&self) -> Option<Setup> {
@@ -136,7 +139,7 @@ impl Manager {
             let (requests, inbox) = mpsc::channel(REQUESTS);
             term.requests = Some(requests);
             let (epoch, identity) = (term.epoch.clone(), term.identity.clone());
-            let context = Context { db: self.db.clone(), epoch, identity, setup };
+            let context = Context { db: self.db.clone(), epoch, identity, setup, lag: self.lag.clone() };
             term.tasks.spawn_essential("manager", ::manager::run(context, inbox, term.tasks.clone())).detach();
         }
         Ok(())
@@ -156,6 +159,7 @@ impl Part for Manager {
     }
 
     fn deactivated(&self) {
+        self.lag.clear();
         // Whoever holds the lock works with an epoch that is over, and fails; the next term replaces it.
         if let Ok(mut term) = self.term.try_lock() {
             *term = None;

@@ -16,6 +16,7 @@ use ::rpc::services::concordat::admin::v1::mediator_admin_service_server::{
 };
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
+use ::telemetry::Lag;
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
             initialized: setup.is_some(),
             member: setup.map(|s| s.mediator.member().to_string()).unwrap_or_default(),
             ports: ports.clone(),
+            lag_ms: known.lag.millis(),
             ..shown.status()
         }
     });
@@ -58,6 +60,7 @@ pub(crate) struct Mediator {
     /// The simple synchronizer that it is part of, if it is.
     home: Option<Arc<Home>>,
     term: Mutex<Option<Term>>,
+    lag: Lag,
     /// As far as this replica has seen.
     setup: std::sync::RwLock<Option<Setup>>,
 }
@@ -85,7 +88,7 @@ impl Coded for Passive {
 
 impl Mediator {
     pub(crate) fn new(db: Db, home: Option<Arc<Home>>) -> Arc<Self> {
-        Arc::new(Self { db, home, term: Mutex::new(None), setup: std::sync::RwLock::default() })
+        Arc::new(Self { db, home, term: Mutex::new(None), lag: Lag::default(), setup: std::sync::RwLock::default() })
     }
 
     fn setup(&self) -> Option<Setup> {
@@ -107,7 +110,7 @@ impl Mediator {
         *self.setup.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(setup.clone());
         if !std::mem::replace(&mut term.runs, true) {
             let (epoch, identity) = (term.epoch.clone(), term.identity.clone());
-            let context = Context { db: self.db.clone(), epoch, identity, setup };
+            let context = Context { db: self.db.clone(), epoch, identity, setup, lag: self.lag.clone() };
             term.tasks.spawn_essential("mediator", ::mediator::run(context, term.tasks.clone())).detach();
         }
         Ok(())
@@ -127,6 +130,7 @@ impl Part for Mediator {
     }
 
     fn deactivated(&self) {
+        self.lag.clear();
         // Whoever holds the lock works with an epoch that is over, and fails; the next term replaces it.
         if let Ok(mut term) = self.term.try_lock() {
             *term = None;

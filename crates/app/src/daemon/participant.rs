@@ -18,6 +18,7 @@ use ::rpc::{
 };
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
+use ::telemetry::Lag;
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
         interpreter: interpreter.clone(),
         here: watch::Sender::new(None),
         id: watch::Sender::new(None),
+        lag: Lag::default(),
     });
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let replica_config = replica_config(node, NodeKind::Participant, &admin, Some(&ledger_port));
@@ -53,7 +55,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     let ledger_services = api.serve(Services::new(&descriptors).map_err(port_failed(node))?);
     replica.report_health(ledger_services.health(), vec![String::new()], &host.tasks).await;
 
-    let (shown, known) = (replica.clone(), part.id.subscribe());
+    let (shown, known, lag) = (replica.clone(), part.id.subscribe(), part.lag.clone());
     let ports = vec![admin.status(), ledger_port.status()];
     host.nodes.register(&node.name, Some(replica.clone()), move || {
         let id = known.borrow().clone();
@@ -61,6 +63,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
             initialized: id.is_some(),
             member: id.map(|id| id.member().to_string()).unwrap_or_default(),
             ports: ports.clone(),
+            lag_ms: lag.millis(),
             ..shown.status()
         }
     });
@@ -107,13 +110,15 @@ struct Participant {
     interpreter: Arc<dyn Interpreter>,
     here: watch::Sender<Option<Arc<Active>>>,
     id: watch::Sender<Option<ParticipantId>>,
+    lag: Lag,
 }
 
 impl Part for Participant {
     fn activate(&self, epoch: Epoch, tasks: Tasks) -> BoxFuture<'_, Result<(), PartError>> {
         async move {
             let interpreter = self.interpreter.clone();
-            let active = Active::begin(self.db.clone(), epoch, &self.name, interpreter, tasks).await?;
+            let active =
+                Active::begin(self.db.clone(), epoch, &self.name, interpreter, self.lag.clone(), tasks).await?;
             active.reconnect().await?;
             self.id.send_replace(Some(active.id().clone()));
             self.here.send_replace(Some(active));
@@ -124,6 +129,7 @@ impl Part for Participant {
 
     fn deactivated(&self) {
         self.here.send_replace(None);
+        self.lag.clear();
     }
 }
 

@@ -92,6 +92,7 @@ pub(crate) fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus
         member: sequencer.sequencer().map(|id| id.member().to_string()).unwrap_or_default(),
         ports: ports.to_vec(),
         ready: now.online.is_some(),
+        lag_ms: sequencer.lag_ms(),
         ..NodeStatus::default()
     }
 }

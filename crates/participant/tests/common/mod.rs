@@ -17,6 +17,7 @@ use sequencer::{Config, Sequencer};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use store::{Db, ElectionConfig, HaProfile, Held, Migrations, StorageConfig};
 use tasks::{Supervisor, Tasks};
+use telemetry::Lag;
 use tokio::sync::{mpsc, watch};
 use topology::{Parameters, StoredTransaction};
 
@@ -90,7 +91,13 @@ pub async fn start_mediator(dir: &tempfile::TempDir) -> (Node, Tasks, Identity) 
 }
 
 pub fn run_mediator(node: &Node, tasks: &Tasks, identity: Identity, setup: mediator::Setup) {
-    let context = mediator::Context { db: node.db.clone(), epoch: node.held.epoch().clone(), identity, setup };
+    let context = mediator::Context {
+        db: node.db.clone(),
+        epoch: node.held.epoch().clone(),
+        identity,
+        setup,
+        lag: Lag::default(),
+    };
     tasks.spawn_essential("mediator", mediator::run(context, tasks.clone())).detach();
 }
 
@@ -137,7 +144,13 @@ impl World {
         let setup = manager::Setup { synchronizer: founded.synchronizer.clone(), sequencers: endpoints.clone() };
         let epoch = manager_node.held.epoch().clone();
         manager::initialize(&manager_node.db, &epoch, &setup, &topology).await.unwrap();
-        let context = manager::Context { db: manager_node.db.clone(), epoch, identity: manager_identity, setup };
+        let context = manager::Context {
+            db: manager_node.db.clone(),
+            epoch,
+            identity: manager_identity,
+            setup,
+            lag: Lag::default(),
+        };
         let (requests, inbox) = mpsc::channel(10);
         // Nobody asks for anything in these tests, but the channel must stay open.
         std::mem::forget(requests);
@@ -166,7 +179,10 @@ impl World {
         let (node, tasks) = Node::open(path, "participant", &migrations).await;
         node.db.check_statements(participant::STATEMENTS).await.unwrap();
         let epoch = node.held.epoch().clone();
-        let active = Active::begin(node.db.clone(), epoch, &format!("p{n}"), interpreter.clone(), tasks).await.unwrap();
+        let active =
+            Active::begin(node.db.clone(), epoch, &format!("p{n}"), interpreter.clone(), Lag::default(), tasks)
+                .await
+                .unwrap();
         let registered = active.register("sync".into(), self.endpoints.clone(), false).await.unwrap();
         assert_eq!(registered.synchronizer, self.synchronizer);
         let (_, is_active) = watch::channel(ledger_api::Active::Here);
@@ -247,4 +263,3 @@ impl TestParticipant {
         }
     }
 }
-
