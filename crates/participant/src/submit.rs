@@ -23,7 +23,7 @@ use protocol::{
         SubmitterMetadata,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use topology::{Permission, Snapshot};
 
@@ -91,14 +91,25 @@ async fn interpret(active: &Arc<Active>, commands: &Commands, now: Timestamp) ->
     };
     let (interpreter, db, runtime) = (active.interpreter.clone(), active.db.clone(), active.tasks.runtime().clone());
     let run = move || {
+        let failed = Cell::new(None);
         let lookup = |id: &ContractId| -> Option<Contract> {
-            let found = runtime.block_on(load_contracts(&db, std::slice::from_ref(id)));
-            found.ok()?.remove(id).filter(|(_, is_active)| *is_active).map(|(contract, _)| contract)
+            match runtime.block_on(load_contracts(&db, std::slice::from_ref(id))) {
+                Ok(mut found) => found.remove(id).filter(|(_, is_active)| *is_active).map(|(contract, _)| contract),
+                Err(error) => {
+                    failed.set(Some(error));
+                    None
+                }
+            }
         };
-        interpreter.interpret(&input, &lookup)
+        let interpreted = interpreter.interpret(&input, &lookup);
+        // A contract that could not be read is not one that does not exist.
+        match failed.into_inner() {
+            Some(error) => Err(refusal(error.into())),
+            None => interpreted.map_err(|e| Box::new(e) as Refusal),
+        }
     };
     match active.tasks.spawn_blocking("interpret", run).await {
-        Ok(result) => result.map_err(|e| Box::new(e) as Refusal),
+        Ok(result) => result,
         Err(_) => Err(refusal(ParticipantError::Passive)),
     }
 }
