@@ -5,6 +5,7 @@ use crate::{
     place::{self, Tenant},
     problem::{Code, Problems},
     storage::storage,
+    tls,
     tree::Tree,
 };
 use std::collections::BTreeMap;
@@ -14,10 +15,11 @@ const MAX_NAME_CHARS: usize = 30;
 const PORT_STEP: u16 = 10;
 
 pub(crate) fn config(tree: &mut Tree, problems: &mut Problems) -> Config {
-    let mut config = Config::default();
+    let allow_plaintext = tree.read("parameters.allow-plaintext").unwrap_or_default();
+    let mut config = Config { allow_plaintext, ..Config::default() };
     for (i, (name, tree)) in (0..).zip(tree.named("participants")) {
         let node = common("participants", name, tree, port(4002, i), problems);
-        let ledger_api = api(tree, "ledger-api", port(4001, i));
+        let ledger_api = api(tree, "ledger-api", port(4001, i), problems);
         config.participants.insert(name.clone(), Participant { node, ledger_api });
     }
     for (i, (name, tree)) in (0..).zip(tree.named("sequencers")) {
@@ -61,16 +63,16 @@ fn common(kind: &'static str, name: &str, tree: &mut Tree, admin_port: u16, prob
         Some(keys) => (storage(tree, keys, problems), tree.place(keys)),
         None => (Storage::Memory, tree.place("storage")),
     };
-    let admin_api = api(tree, "admin-api", admin_port);
+    let admin_api = api(tree, "admin-api", admin_port, problems);
     let replication = replication(tree, &storage, problems);
     let health = |key: &str| {
         let server = tree.block(key)?;
-        Some(Api { address: server.read("address")?, port: server.read("port").unwrap_or(0) })
+        Some(Api { address: server.read("address")?, port: server.read("port").unwrap_or(0), tls: None })
     };
     let (grpc_health, http_health) = (health("monitoring.grpc-health-server"), health("monitoring.http-health-server"));
     for key in ["monitoring.grpc-health-server", "monitoring.http-health-server"] {
         if let Some(server) = tree.block(key)
-            && server.text("port").is_none()
+            && server.lacks("port")
         {
             server.error("port", Code::MissingKey, problems, "the port of the health server is missing");
         }
@@ -98,7 +100,7 @@ fn own_storage(tree: &Tree) -> Option<&'static str> {
 
 fn sequencer(kind: &'static str, name: &str, tree: &mut Tree, ports: (u16, u16), problems: &mut Problems) -> Sequencer {
     let node = common(kind, name, tree, ports.1, problems);
-    let public_api = api(tree, "public-api", ports.0);
+    let public_api = api(tree, "public-api", ports.0, problems);
     if let Some(other) = tree.text("sequencer.type").filter(|t| !["database", "reference"].contains(t)) {
         let text = format!("the {other} sequencer is not supported; use the database sequencer");
         tree.error("sequencer.type", Code::NotSupported, problems, text);
@@ -121,8 +123,9 @@ fn not_shared(tree: &Tree, key: &str, problems: &mut Problems) {
     tree.error(key, Code::InvalidValue, problems, text);
 }
 
-fn api(tree: &mut Tree, key: &str, port: u16) -> Api {
+fn api(tree: &mut Tree, key: &str, port: u16, problems: &mut Problems) -> Api {
     Api {
+        tls: tree.block(&format!("{key}.tls")).and_then(|tree| tls::server(tree, problems)).map(Box::new),
         address: tree.read(&format!("{key}.address")).unwrap_or_default(),
         port: tree.or_set(&format!("{key}.port"), &port.to_string()).unwrap_or_default(),
     }
@@ -174,15 +177,16 @@ fn remotes(tree: &mut Tree, config: &mut Config, problems: &mut Problems) {
         for (name, tree) in tree.named(key) {
             let mut api_of = |api: &str| {
                 let port = tree.read(&format!("{api}.port"));
-                if port.is_none() {
+                if tree.lacks(&format!("{api}.port")) {
                     let text = "the port of the remote node is missing";
                     tree.error(&format!("{api}.port"), Code::MissingKey, problems, text);
                 }
                 let address = tree.read(&format!("{api}.address")).unwrap_or_default();
-                Api { address, port: port.unwrap_or_default() }
+                Api { address, port: port.unwrap_or_default(), tls: None }
             };
             let (admin_api, second_api) = (api_of("admin-api"), second.map(&mut api_of));
-            let remote = Remote { name: name.clone(), kind, admin_api, second_api };
+            let admin_tls = tree.block("admin-api.tls").and_then(tls::client);
+            let remote = Remote { name: name.clone(), kind, admin_api, admin_tls, second_api };
             config.remotes.insert(name.clone(), remote);
         }
     }
@@ -207,13 +211,15 @@ fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
         LOCAL.iter().flat_map(|kind| tree.named(kind).map(|(n, _)| n.clone()).collect::<Vec<_>>()).collect();
     let participants: Vec<String> = tree.named("participants").map(|(name, _)| name.clone()).collect();
     let health = tree.block("monitoring.health")?;
+    for (key, what) in [("server.port", "where to answer"), ("check.type", "always-healthy, is-active or ping")] {
+        if health.lacks(key) {
+            health.error(key, Code::MissingKey, problems, format!("the health server wants it: {what}"));
+        }
+    }
     let server = Api {
         address: health.read("server.address").unwrap_or_default(),
-        port: health.read("server.port").unwrap_or_else(|| {
-            let text = "the port of the health server is missing";
-            health.error("server.port", Code::MissingKey, problems, text);
-            0
-        }),
+        port: health.read("server.port").unwrap_or_default(),
+        tls: None,
     };
     let mut known = |key: &'static str, of: &[String]| -> Option<String> {
         let name: String = health.read(key)?;
@@ -242,11 +248,7 @@ fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
             });
             HealthCheck::IsActive { node }
         }
-        None => {
-            let text = "what is to be checked is missing: always-healthy, is-active or ping";
-            health.error("check.type", Code::MissingKey, problems, text);
-            HealthCheck::AlwaysHealthy
-        }
+        None => HealthCheck::AlwaysHealthy,
     };
     Some(Health { server, check })
 }

@@ -37,7 +37,7 @@ fn reads_every_kind_with_defaults() {
     assert_eq!(config.sequencers["s"].options, SequencerOptions { high_availability: true, total_node_count: 3 });
     assert!(!config.mediators["m"].node.replication.enabled);
     assert_eq!(config.managers["d"].parameters.mediator_reaction_timeout, Duration::from_millis(2500));
-    assert_eq!(config.remotes["rs"].second_api, Some(Api { address: "h".into(), port: 2 }));
+    assert_eq!(config.remotes["rs"].second_api, Some(Api { address: "h".into(), port: 2, tls: None }));
     assert_eq!(config.domains.len(), 1);
     assert_eq!(warnings, []);
 }

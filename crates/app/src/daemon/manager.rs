@@ -33,7 +33,7 @@ const REQUESTS: usize = 16;
 
 pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), DaemonError> {
     let node = &config.node;
-    let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
+    let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
     let db = open(host, node).await?;
     let part = Manager::new(db.clone(), parameters(&config.parameters), None);
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };

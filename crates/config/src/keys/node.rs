@@ -1,7 +1,7 @@
 //! The kinds of nodes.
 
 use super::{
-    api::{ADMIN_API, JSON_API, LEDGER_API, PUBLIC_API, remote},
+    api::{ADMIN_API, JSON_API, LEDGER_API, PUBLIC_API, REMOTE_ADMIN, remote},
     client::CLIENT,
     storage::{HA, REPLICATION, SEQUENCER, STORAGE},
     *,
@@ -211,7 +211,6 @@ pub(super) const NODES: &[Key] = &[
 ];
 
 const TOKEN: Key = secret("token", "Shown to the remote node.").idle();
-const REMOTE_ADMIN: Key = remote("admin-api", "Where it is administered.");
 const REMOTE_PUBLIC: Key = remote("public-api", "Where members connect.");
 const REMOTE_HEALTH: &[Key] = &[
     TOKEN,

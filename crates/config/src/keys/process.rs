@@ -169,6 +169,7 @@ const PROCESSING_TIMEOUTS: &[Key] = &[
 
 const PARAMETERS: &[Key] = &[
     flag("fail-on-unknown-config-keys", "true", "Whether an unknown key is an error; else it is a warning."),
+    flag("allow-plaintext", "false", "Whether APIs may be reached from other machines without TLS."),
     block(
         "clock",
         &[&[
