@@ -329,7 +329,7 @@ impl Storage {
     }
 
     /// A place of its own in this storage, for one of the nodes inside a simple synchronizer: `d.db` becomes
-    /// `d-mediator.db`, the schema `d` becomes `d_mediator`.
+    /// `d-mediator.db`, the schema `d` becomes `d_mediator`, with a third of the connections.
     #[must_use]
     pub fn part(&self, part: &str) -> Self {
         match self {
@@ -341,7 +341,9 @@ impl Storage {
             }
             Self::Postgres(postgres) => {
                 let schema = format!("{}_{part}", postgres.schema());
-                Self::Postgres(Box::new(Postgres { schema: Some(schema), ..postgres.as_ref().clone() }))
+                let max_connections = postgres.max_connections.map(|all| (all / 3).max(2));
+                let own = Postgres { schema: Some(schema), max_connections, ..postgres.as_ref().clone() };
+                Self::Postgres(Box::new(own))
             }
         }
     }

@@ -1,23 +1,12 @@
 //! The field's own configuration files, as test data: what loads, and how what is wrong is reported.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 use config::{Code, Config, LoadError, Problem, load};
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
-/// The folder with shared test data; `None`, with the reason printed, where it is missing. In CI that is a failure.
 fn test_data() -> Option<PathBuf> {
-    let start = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = start.ancestors().map(|dir| dir.join("shared/data")).find(|dir| dir.is_dir());
-    let found = env::var_os("CONCORDAT_TEST_DATA").map(PathBuf::from).or(beside);
-    assert!(found.is_some() || env::var_os("CI").is_none(), "test data is missing; set CONCORDAT_TEST_DATA");
-    if found.is_none() {
-        println!("skipped: test data is missing; set CONCORDAT_TEST_DATA");
-    }
-    found.map(|data| data.join("configs"))
+    testkit::test_data().map(|data| data.join("configs"))
 }
 
 /// What the files ask for: variables and certificates.
