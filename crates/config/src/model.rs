@@ -18,6 +18,8 @@ pub struct Config {
     pub domains: BTreeMap<String, Sequencer>,
     /// `remote-*`: nodes of other processes that this one may talk to.
     pub remotes: BTreeMap<String, Remote>,
+    /// `parameters.ports-file`: where to write the ports that were taken.
+    pub ports_file: Option<PathBuf>,
     /// Whether APIs may be reached from other machines without encryption.
     pub allow_plaintext: bool,
     /// `monitoring.health`: what a load balancer may ask.

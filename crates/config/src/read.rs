@@ -2,7 +2,7 @@
 
 use crate::{
     model::*,
-    place::{self, Tenant},
+    place::{self, Door, Tenant},
     problem::{Code, Problems},
     storage::storage,
     tls,
@@ -16,7 +16,8 @@ const PORT_STEP: u16 = 10;
 
 pub(crate) fn config(tree: &mut Tree, problems: &mut Problems) -> Config {
     let allow_plaintext = tree.read("parameters.allow-plaintext").unwrap_or_default();
-    let mut config = Config { allow_plaintext, ..Config::default() };
+    let ports_file = tree.read::<String>("parameters.ports-file").map(Into::into);
+    let mut config = Config { allow_plaintext, ports_file, ..Config::default() };
     for (i, (name, tree)) in (0..).zip(tree.named("participants")) {
         let node = common("participants", name, tree, port(4002, i), problems);
         let ledger_api = api(tree, "ledger-api", port(4001, i), problems);
@@ -42,6 +43,7 @@ pub(crate) fn config(tree: &mut Tree, problems: &mut Problems) -> Config {
     place::check(&std::mem::take(&mut problems.tenants), problems);
     names_are_unique(tree, problems);
     config.health = health(tree, problems);
+    place::check_ports(&std::mem::take(&mut problems.doors), problems);
     if tree.text("parameters.clock.type").is_some_and(|clock| clock != "wall-clock") {
         let (origin, path) = tree.place("parameters.clock.type");
         problems.unsupported(&origin, &path, "only the wall clock is supported by this version");
@@ -65,18 +67,8 @@ fn common(kind: &'static str, name: &str, tree: &mut Tree, admin_port: u16, prob
     };
     let admin_api = api(tree, "admin-api", admin_port, problems);
     let replication = replication(tree, &storage, problems);
-    let health = |key: &str| {
-        let server = tree.block(key)?;
-        Some(Api { address: server.read("address")?, port: server.read("port").unwrap_or(0), tls: None })
-    };
+    let mut health = |key: &str| tree.block(key).map(|server| health_server(server, problems));
     let (grpc_health, http_health) = (health("monitoring.grpc-health-server"), health("monitoring.http-health-server"));
-    for key in ["monitoring.grpc-health-server", "monitoring.http-health-server"] {
-        if let Some(server) = tree.block(key)
-            && server.lacks("port")
-        {
-            server.error("port", Code::MissingKey, problems, "the port of the health server is missing");
-        }
-    }
     problems.tenants.push(Tenant {
         kind,
         storage: storage.clone(),
@@ -123,12 +115,33 @@ fn not_shared(tree: &Tree, key: &str, problems: &mut Problems) {
     tree.error(key, Code::InvalidValue, problems, text);
 }
 
+/// A block with an address and a port that has no default.
+fn health_server(tree: &Tree, problems: &mut Problems) -> Api {
+    if tree.lacks("port") {
+        tree.error("port", Code::MissingKey, problems, "a health server wants a port to answer on");
+    }
+    let server = Api {
+        address: tree.read("address").unwrap_or_default(),
+        port: tree.read("port").unwrap_or_default(),
+        tls: None,
+    };
+    door(tree, "port", &server, problems);
+    server
+}
+
+fn door(tree: &Tree, key: &str, api: &Api, problems: &mut Problems) {
+    let (origin, path) = tree.place(key);
+    problems.doors.push(Door { address: api.address.clone(), port: api.port, origin, path });
+}
+
 fn api(tree: &mut Tree, key: &str, port: u16, problems: &mut Problems) -> Api {
-    Api {
+    let api = Api {
         tls: tree.block(&format!("{key}.tls")).and_then(|tree| tls::server(tree, problems)).map(Box::new),
         address: tree.read(&format!("{key}.address")).unwrap_or_default(),
         port: tree.or_set(&format!("{key}.port"), &port.to_string()).unwrap_or_default(),
-    }
+    };
+    door(tree, &format!("{key}.port"), &api, problems);
+    api
 }
 
 fn replication(tree: &mut Tree, storage: &Storage, problems: &mut Problems) -> Replication {
@@ -211,16 +224,11 @@ fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
         LOCAL.iter().flat_map(|kind| tree.named(kind).map(|(n, _)| n.clone()).collect::<Vec<_>>()).collect();
     let participants: Vec<String> = tree.named("participants").map(|(name, _)| name.clone()).collect();
     let health = tree.block("monitoring.health")?;
-    for (key, what) in [("server.port", "where to answer"), ("check.type", "always-healthy, is-active or ping")] {
-        if health.lacks(key) {
-            health.error(key, Code::MissingKey, problems, format!("the health server wants it: {what}"));
-        }
+    if health.lacks("check.type") {
+        let text = "what is to be checked is missing: always-healthy, is-active or ping";
+        health.error("check.type", Code::MissingKey, problems, text);
     }
-    let server = Api {
-        address: health.read("server.address").unwrap_or_default(),
-        port: health.read("server.port").unwrap_or_default(),
-        tls: None,
-    };
+    let server = health_server(health.block("server")?, problems);
     let mut known = |key: &'static str, of: &[String]| -> Option<String> {
         let name: String = health.read(key)?;
         if !of.contains(&name) {

@@ -221,3 +221,19 @@ fn the_health_check_names_a_node_of_the_process() {
         assert_eq!(check(nodes, wrong).unwrap_err().len(), 1, "{wrong}");
     }
 }
+
+#[test]
+fn two_servers_on_one_port_are_refused() {
+    let load = |nodes: &str| load_text(&format!("canton {{ {nodes} }}")).map(|_| ());
+    load("mediators.m.admin-api.port = 0, domain-managers.d.admin-api.port = 0").unwrap();
+    load("mediators.m.admin-api { address = 10.0.0.1, port = 9 }, domain-managers.d.admin-api.port = 9").unwrap();
+    for nodes in [
+        "mediators.m.admin-api.port = 9, domain-managers.d.admin-api { address = localhost, port = 9 }",
+        "mediators.m.admin-api.port = 9, domain-managers.d.admin-api { address = 0.0.0.0, port = 9 }",
+        "participants { a.ledger-api.port = 4012, b {} }",
+        "mediators.m.admin-api.port = 9, monitoring.health { server.port = 9, check.type = always-healthy }",
+    ] {
+        let problems = load(nodes).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains("CONFIG_SHARED_PORT"), "{problems:?}");
+    }
+}

@@ -9,6 +9,7 @@ mod host;
 mod manager;
 mod mediator;
 mod participant;
+mod ports;
 mod sequencer;
 mod storage;
 pub(crate) mod tls;
@@ -21,7 +22,7 @@ use ::rpc::ServeError;
 use ::sequencer::SequencerError;
 use ::store::StoreError;
 use host::Host;
-use std::{io, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 use tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,6 +53,8 @@ pub(crate) enum DaemonError {
     Plaintext { node: String, api: &'static str, address: std::net::SocketAddr },
     #[error("{node}: {source}")]
     Tls { node: String, source: ::rpc::TlsError },
+    #[error("the ports cannot be written to {path}: {source}")]
+    PortsFile { path: PathBuf, source: io::Error },
     #[error("signals cannot be received: {0}")]
     Signals(#[from] io::Error),
     #[error("{0}")]
@@ -123,6 +126,9 @@ async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError>
     }
     if nodes == 0 {
         return Err(DaemonError::NoNodes);
+    }
+    if let Some(path) = config.ports_file {
+        ports::write(&path, &host.nodes).map_err(|source| DaemonError::PortsFile { path, source })?;
     }
     tracing::info!(nodes, "started");
     Ok(())
