@@ -22,8 +22,8 @@ mod tree;
 
 pub use load::{LoadError, load, show};
 pub use model::{
-    Api, ClientAuth, ClientTls, Config, HaProfile, Health, HealthCheck, KeyPair, Manager, Mediator, NodeCommon,
-    Participant, Postgres, Remote, RemoteKind, Replication, Secret, Sequencer, SequencerOptions, Storage,
+    Api, ClientAuth, ClientTls, Config, HaProfile, Health, HealthCheck, Identifier, KeyPair, Manager, Mediator,
+    NodeCommon, Participant, Postgres, Remote, RemoteKind, Replication, Secret, Sequencer, SequencerOptions, Storage,
     SynchronizerParameters, Tls,
 };
 pub use problem::{Code, Problem};

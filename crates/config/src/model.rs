@@ -58,12 +58,23 @@ pub struct NodeCommon {
     pub storage: Storage,
     /// Where it is administered.
     pub admin_api: Api,
+    /// The name in its identifier.
+    pub identifier: Identifier,
     /// How it is replicated.
     pub replication: Replication,
     /// `monitoring.grpc-health-server`.
     pub grpc_health: Option<Api>,
     /// `monitoring.http-health-server`.
     pub http_health: Option<Api>,
+}
+
+/// `init.identity.node-identifier`: what a node calls itself at its first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identifier {
+    /// By this name.
+    Name(String),
+    /// By a name that nobody else has.
+    Random,
 }
 
 /// A participant.

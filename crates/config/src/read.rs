@@ -67,6 +67,7 @@ fn common(kind: &'static str, name: &str, tree: &mut Tree, admin_port: u16, prob
     };
     let admin_api = api(tree, "admin-api", admin_port, problems);
     let replication = replication(tree, &storage, problems);
+    let identifier = identifier(name, tree, problems);
     let mut health = |key: &str| tree.block(key).map(|server| health_server(server, problems));
     let (grpc_health, http_health) = (health("monitoring.grpc-health-server"), health("monitoring.http-health-server"));
     problems.tenants.push(Tenant {
@@ -76,7 +77,22 @@ fn common(kind: &'static str, name: &str, tree: &mut Tree, admin_port: u16, prob
         origin: at.0,
         path: at.1,
     });
-    NodeCommon { name: name.to_owned(), storage, admin_api, replication, grpc_health, http_health }
+    NodeCommon { name: name.to_owned(), storage, admin_api, identifier, replication, grpc_health, http_health }
+}
+
+fn identifier(name: &str, tree: &Tree, problems: &mut Problems) -> Identifier {
+    let key = "init.identity.node-identifier";
+    match tree.text(&format!("{key}.type")) {
+        Some("random") => Identifier::Random,
+        Some("explicit") => {
+            let key = format!("{key}.name");
+            if tree.lacks(&key) {
+                tree.error(&key, Code::MissingKey, problems, "an explicit identifier wants its name");
+            }
+            Identifier::Name(tree.read(&key).unwrap_or_default())
+        }
+        _ => Identifier::Name(name.to_owned()),
+    }
 }
 
 /// The reference sequencer keeps what it orders in the storage of its driver.

@@ -237,3 +237,38 @@ fn two_servers_on_one_port_are_refused() {
         assert!(problems.len() == 1 && problems[0].contains("CONFIG_SHARED_PORT"), "{problems:?}");
     }
 }
+
+#[test]
+fn nodes_are_called_as_configured() {
+    let identifier = |keys: &str| {
+        load_text(&format!("canton.participants.p {{ init.identity.node-identifier {{ {keys} }} }}"))
+            .map(|(config, _)| config.participants["p"].node.identifier.clone())
+    };
+    assert_eq!(identifier(""), Ok(Identifier::Name("p".into())));
+    assert_eq!(identifier("type = explicit, name = bank"), Ok(Identifier::Name("bank".into())));
+    assert_eq!(identifier("type = random"), Ok(Identifier::Random));
+    assert!(identifier("type = explicit").unwrap_err()[0].contains("CONFIG_MISSING_KEY"));
+}
+
+/// Whatever stands at a key is read or refused at that key, never worse.
+#[test]
+fn nonsense_is_refused_where_it_stands() {
+    let nonsense = ["[1]", "-1", "\"\"", "x", "99999999999999999999", "1e400 h", "2.5", "5 parsecs", "Inf", "null"];
+    // The other kinds of nodes have the keys of these.
+    let others = ["sequencers", "mediators", "domain-managers"].map(|kind| format!("canton.{kind}"));
+    let schema = schema();
+    let keys = schema.lines().filter_map(|line| line.split_once(": "));
+    let keys = keys.filter(|(key, _)| !key.contains("<n>") && !others.iter().any(|other| key.starts_with(other)));
+    for (n, (key, kind)) in keys.enumerate() {
+        let path = key.replace("<name>", "n");
+        let load = |value: &str| load_text(&format!("canton.mediators.other {{}}\n{path} = {value}"));
+        if let Err(problems) = load(nonsense[n % nonsense.len()]) {
+            assert!(problems.iter().all(|p| p.contains(": canton.")), "{problems:?}");
+        }
+        let is_word = !["block", "list", "optional"].iter().any(|word| kind.starts_with(word));
+        if is_word {
+            let problems = load("{ zzz = 1 }").unwrap_err();
+            assert!(problems.iter().any(|p| p.contains(&format!("t.conf:2: {path}: "))), "{path}: {problems:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 
 use super::{
     DaemonError, health,
-    host::{Host, NamedPort, identity, replica_config},
+    host::{Host, NamedPort, identifier, identity, replica_config},
     manager::{self, Manager},
     mediator::{self, Mediator},
     sequencer,
@@ -77,7 +77,8 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
         }
     };
     let uri = format!("http://{}", reachable(inside.as_ref().unwrap_or(&public).port.address()));
-    let home = found(&node.name, &sequencer, &mediator_db, &manager_db, parameters.clone(), uri).await;
+    let name = identifier(node);
+    let home = found(&name, &sequencer, &mediator_db, &manager_db, parameters.clone(), uri).await;
     let home = Arc::new(home.map_err(|source| DaemonError::Founding { node: node.name.clone(), source })?);
     let ports = vec![admin.status(), public.status()];
     for port in [Some(public), inside].into_iter().flatten() {
@@ -88,7 +89,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     let mediator = Mediator::new(mediator_db.clone(), Some(home.clone()));
     let as_replica = replica_config(&mediator_node, NodeKind::Mediator, &admin, None);
     let mediator_replica = Replica::start(mediator_db, as_replica, mediator.clone(), &host.tasks).map_err(failed)?;
-    let manager = Manager::new(manager_db.clone(), parameters, Some(home.clone()));
+    let manager = Manager::new(manager_db.clone(), name, parameters, Some(home.clone()));
     let as_replica = replica_config(&manager_node, NodeKind::Manager, &admin, None);
     let manager_replica = Replica::start(manager_db, as_replica, manager.clone(), &host.tasks).map_err(failed)?;
 

@@ -3,7 +3,7 @@
 use super::{DaemonError, health, storage};
 use crate::daemon::storage::profile;
 use ::base::Coded;
-use ::config::{Api, NodeCommon};
+use ::config::{Api, Identifier, NodeCommon};
 use ::identity::Identity;
 use ::node::{NodeKind, Nodes, Replica, ReplicaConfig};
 use ::rpc::{
@@ -133,6 +133,14 @@ pub(crate) fn replica_config(
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(crate) fn refuse(error: impl Coded) -> Status {
     ::rpc::status(&error, &CorrelationId::default())
+}
+
+/// What a node calls itself if it has no name yet.
+pub(crate) fn identifier(node: &NodeCommon) -> String {
+    match &node.identifier {
+        Identifier::Name(name) => name.clone(),
+        Identifier::Random => ::identity::random::id(),
+    }
 }
 
 /// The keys of a logical node; whoever needs them first makes them.

@@ -2,7 +2,7 @@
 
 use super::{
     DaemonError,
-    host::{Host, NamedPort, port_failed, refuse, replica_config},
+    host::{Host, NamedPort, identifier, port_failed, refuse, replica_config},
     tls,
 };
 use ::base::ParticipantId;
@@ -35,7 +35,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     let interpreter: Arc<dyn Interpreter> = Arc::new(DamlEngine::default());
     let part = Arc::new(Participant {
         db: db.clone(),
-        name: node.name.clone(),
+        name: identifier(node),
         interpreter: interpreter.clone(),
         here: watch::Sender::new(None),
         id: watch::Sender::new(None),

@@ -28,6 +28,7 @@ async fn survives_a_kill(storage: impl Fn(&str) -> String) {
 
     let daemon = Daemon::start(folder.path(), &config);
     let synchronizer = ready(domain_admin, "mydomain").await.member;
+    assert!(synchronizer.contains("mydomain::"), "{synchronizer}");
     ready(participant_admin, "participant1").await;
     let participant = Participant::new(participant_admin, ledger);
     participant.connect(&[public]).await;
