@@ -126,6 +126,11 @@ pub(crate) struct Demo {
 }
 
 impl Log {
+    /// Whether people at the terminal do not see it.
+    pub(crate) fn is_file(&self) -> bool {
+        self.log_file_name.is_some()
+    }
+
     pub(crate) fn config(&self) -> LogConfig {
         let encoder = match self.log_encoder {
             LogEncoder::Plain => Encoder::Plain,

@@ -30,18 +30,20 @@ fn main() -> ExitCode {
     };
     runtime.block_on(async {
         let (tasks, supervisor) = Tasks::new("concordat");
-        let code = run(arguments.command, tasks).await;
+        let code = run(arguments, tasks).await;
         supervisor.shutdown(daemon::SHUTDOWN).await;
         code
     })
 }
 
-async fn run(command: Command, tasks: Tasks) -> ExitCode {
-    match command {
+async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
+    match arguments.command {
         Command::Daemon(source) => match daemon::run(&source, tasks).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                tracing::error!("{error}");
+                if arguments.log.is_file() {
+                    tracing::error!("{error}");
+                }
                 fail(&error, WRONG_INPUT)
             }
         },

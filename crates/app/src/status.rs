@@ -1,8 +1,14 @@
 //! `concordat status`: the demo's table for any running network.
 
-use crate::cli::{Output, Status};
+use crate::{
+    cli::{Output, Status},
+    daemon::tls::{client, own_client},
+};
 use config::{Api, Config, LoadError};
-use rpc::{ChannelConfig, connect_lazy, services::concordat::admin::v1::node_service_client::NodeServiceClient};
+use rpc::{
+    ChannelConfig, ClientTls, TlsError, connect_lazy,
+    services::concordat::admin::v1::node_service_client::NodeServiceClient,
+};
 use serde_json::json;
 use std::{collections::BTreeSet, process::ExitCode, time::Duration};
 use wire::concordat::admin::v1::{NodeKind, StatusRequest, StatusResponse};
@@ -11,17 +17,27 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Not every node answered.
 const INCOMPLETE: u8 = 3;
 
+/// Nobody can be asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StatusError {
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    #[error("{node}: {source}")]
+    Tls { node: String, source: TlsError },
+}
+
 /// An admin API and how it is called in the configuration.
 struct Target {
     name: String,
     uri: String,
+    tls: ClientTls,
 }
 
 /// Asks every node of the configuration, local or remote; exit code 3 if one does not answer.
-pub(crate) async fn run(options: &Status) -> Result<ExitCode, LoadError> {
+pub(crate) async fn run(options: &Status) -> Result<ExitCode, StatusError> {
     let (config, _) = options.source.load()?;
-    let asked = targets(&config).into_iter().map(|target| async move {
-        let answer = ask(&target.uri).await;
+    let asked = targets(&config)?.into_iter().map(|target| async move {
+        let answer = ask(&target).await;
         (target, answer)
     });
     let mut answers = futures::future::join_all(asked).await;
@@ -44,23 +60,41 @@ pub(crate) async fn run(options: &Status) -> Result<ExitCode, LoadError> {
     Ok(if all_answer { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
-fn targets(config: &Config) -> Vec<Target> {
-    let uri = |api: &Api| format!("http://{}:{}", api.address, api.port);
+fn targets(config: &Config) -> Result<Vec<Target>, StatusError> {
+    let managers = config.managers.values().map(|n| &n.node);
+    let mediators = config.mediators.values().map(|n| &n.node);
+    let sequencers = config.sequencers.values().chain(config.domains.values()).map(|n| &n.node);
+    let participants = config.participants.values().map(|n| &n.node);
     let mut found = Vec::new();
-    let mut add = |name: &str, api: &Api| found.push(Target { name: name.to_owned(), uri: uri(api) });
-    config.managers.iter().for_each(|(name, n)| add(name, &n.node.admin_api));
-    config.mediators.iter().for_each(|(name, n)| add(name, &n.node.admin_api));
-    config.sequencers.iter().chain(&config.domains).for_each(|(name, n)| add(name, &n.node.admin_api));
-    config.participants.iter().for_each(|(name, n)| add(name, &n.node.admin_api));
-    config.remotes.iter().for_each(|(name, r)| add(name, &r.admin_api));
+    for node in managers.chain(mediators).chain(sequencers).chain(participants) {
+        let tls = node.admin_api.tls.as_deref().map(own_client).transpose();
+        found.push(Target::new(&node.name, &node.admin_api, tls)?);
+    }
+    for remote in config.remotes.values() {
+        let tls = remote.admin_tls.as_ref().map(client).transpose();
+        found.push(Target::new(&remote.name, &remote.admin_api, tls)?);
+    }
     // Several nodes may share a port, and a node may be named twice.
     let mut seen = BTreeSet::new();
     found.retain(|target| seen.insert(target.uri.clone()));
-    found
+    Ok(found)
 }
 
-async fn ask(uri: &str) -> Option<StatusResponse> {
-    let mut client = NodeServiceClient::new(connect_lazy(uri, &ChannelConfig::default()).ok()?);
+impl Target {
+    fn new(name: &str, api: &Api, tls: Result<Option<ClientTls>, TlsError>) -> Result<Self, StatusError> {
+        let tls = tls.map_err(|source| StatusError::Tls { node: name.to_owned(), source })?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        // Where a server listens on all addresses, it is reached on the loopback address.
+        let any = ["0.0.0.0", "::", "[::]"].contains(&api.address.as_str());
+        let address = if any { "localhost" } else { &api.address };
+        let uri = format!("{scheme}://{address}:{}", api.port);
+        Ok(Self { name: name.to_owned(), uri, tls: tls.unwrap_or_default() })
+    }
+}
+
+async fn ask(target: &Target) -> Option<StatusResponse> {
+    let config = ChannelConfig { tls: target.tls.clone(), ..ChannelConfig::default() };
+    let mut client = NodeServiceClient::new(connect_lazy(&target.uri, &config).ok()?);
     Some(tokio::time::timeout(TIMEOUT, client.status(StatusRequest {})).await.ok()?.ok()?.into_inner())
 }
 

@@ -17,12 +17,14 @@ mod read;
 mod scalar;
 mod show;
 mod storage;
+mod tls;
 mod tree;
 
 pub use load::{LoadError, load, show};
 pub use model::{
-    Api, Config, HaProfile, Health, HealthCheck, Manager, Mediator, NodeCommon, Participant, Postgres, Remote,
-    RemoteKind, Replication, Secret, Sequencer, SequencerOptions, Storage, SynchronizerParameters,
+    Api, ClientAuth, ClientTls, Config, HaProfile, Health, HealthCheck, Identifier, KeyPair, Manager, Mediator,
+    NodeCommon, Participant, Postgres, Remote, RemoteKind, Replication, Secret, Sequencer, SequencerOptions, Storage,
+    SynchronizerParameters, Tls,
 };
 pub use problem::{Code, Problem};
 pub use show::{explain, schema};

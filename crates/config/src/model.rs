@@ -18,6 +18,10 @@ pub struct Config {
     pub domains: BTreeMap<String, Sequencer>,
     /// `remote-*`: nodes of other processes that this one may talk to.
     pub remotes: BTreeMap<String, Remote>,
+    /// `parameters.ports-file`: where to write the ports that were taken.
+    pub ports_file: Option<PathBuf>,
+    /// Whether APIs may be reached from other machines without encryption.
+    pub allow_plaintext: bool,
     /// `monitoring.health`: what a load balancer may ask.
     pub health: Option<Health>,
     /// What is asked of local nodes and cannot be done by this version: such nodes must not run without it.
@@ -54,12 +58,23 @@ pub struct NodeCommon {
     pub storage: Storage,
     /// Where it is administered.
     pub admin_api: Api,
+    /// The name in its identifier.
+    pub identifier: Identifier,
     /// How it is replicated.
     pub replication: Replication,
     /// `monitoring.grpc-health-server`.
     pub grpc_health: Option<Api>,
     /// `monitoring.http-health-server`.
     pub http_health: Option<Api>,
+}
+
+/// `init.identity.node-identifier`: what a node calls itself at its first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identifier {
+    /// By this name.
+    Name(String),
+    /// By a name that nobody else has.
+    Random,
 }
 
 /// A participant.
@@ -107,6 +122,52 @@ pub struct Api {
     pub address: String,
     /// TCP port; 0 picks a free one.
     pub port: u16,
+    /// Encryption; plain if absent.
+    pub tls: Option<Box<Tls>>,
+}
+
+/// The `tls` block of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// What the server shows.
+    pub identity: KeyPair,
+    /// Whom it lets in: `trust-collection-file`.
+    pub trust: Option<PathBuf>,
+    /// Whether clients must show a certificate.
+    pub client_auth: ClientAuth,
+    /// What this process shows to its own server.
+    pub admin_client: Option<KeyPair>,
+    /// Whether TLS 1.2 is spoken beside 1.3.
+    pub with_tls12: bool,
+}
+
+/// The `tls` block of a client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientTls {
+    /// Whom it believes: `trust-collection-file`.
+    pub trust: Option<PathBuf>,
+    /// What it shows.
+    pub identity: Option<KeyPair>,
+}
+
+/// Files of a certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPair {
+    /// `cert-chain-file`
+    pub cert_chain: PathBuf,
+    /// `private-key-file`
+    pub private_key: PathBuf,
+}
+
+/// `client-auth.type`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Clients are not asked.
+    None,
+    /// A certificate that is shown must be good.
+    Optional,
+    /// Clients must show one.
+    Require,
 }
 
 /// The `storage` block.
@@ -198,6 +259,8 @@ pub struct Remote {
     pub kind: RemoteKind,
     /// Its admin API.
     pub admin_api: Api,
+    /// How that is encrypted, if it is.
+    pub admin_tls: Option<ClientTls>,
     /// Its Ledger API (participant) or public API (sequencer, domain).
     pub second_api: Option<Api>,
 }
@@ -279,7 +342,7 @@ impl Storage {
     }
 
     /// A place of its own in this storage, for one of the nodes inside a simple synchronizer: `d.db` becomes
-    /// `d-mediator.db`, the schema `d` becomes `d_mediator`.
+    /// `d-mediator.db`, the schema `d` becomes `d_mediator`, with a third of the connections.
     #[must_use]
     pub fn part(&self, part: &str) -> Self {
         match self {
@@ -291,7 +354,9 @@ impl Storage {
             }
             Self::Postgres(postgres) => {
                 let schema = format!("{}_{part}", postgres.schema());
-                Self::Postgres(Box::new(Postgres { schema: Some(schema), ..postgres.as_ref().clone() }))
+                let max_connections = postgres.max_connections.map(|all| (all / 3).max(2));
+                let own = Postgres { schema: Some(schema), max_connections, ..postgres.as_ref().clone() };
+                Self::Postgres(Box::new(own))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Nodes that would share tables they must not share.
+//! Nodes that would share tables or ports they must not share.
 
 use crate::{
     model::Storage,
@@ -29,6 +29,35 @@ pub(crate) struct Tenant {
     pub(crate) replicated: bool,
     pub(crate) origin: Origin,
     pub(crate) path: Vec<String>,
+}
+
+/// A port of this process and where it is configured.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    pub(crate) origin: Origin,
+    pub(crate) path: Vec<String>,
+}
+
+/// Refuses two servers on one port.
+pub(crate) fn check_ports(doors: &[Door], problems: &mut Problems) {
+    for (at, door) in doors.iter().enumerate().filter(|(_, door)| door.port != 0) {
+        if let Some(other) = doors[..at].iter().find(|other| other.port == door.port && other.meets(door)) {
+            let text = format!("port {} is that of {} too ({})", door.port, show_path(&other.path), other.origin);
+            problems.error(Code::SharedPort, &door.origin, &door.path, text);
+        }
+    }
+}
+
+impl Door {
+    fn meets(&self, other: &Self) -> bool {
+        let name =
+            |door: &Self| if door.address == "localhost" { "127.0.0.1".to_owned() } else { door.address.clone() };
+        let (own, others) = (name(self), name(other));
+        let is_any = |address: &str| ["0.0.0.0", "::"].contains(&address);
+        own == others || is_any(&own) || is_any(&others)
+    }
 }
 
 /// Refuses nodes of two kinds in one place, and two nodes of a kind that are not replicas of each other.

@@ -1,6 +1,6 @@
 //! What is wrong in a configuration, or worth knowing. Problems are collected, not returned: a user wants to see all.
 
-use crate::place::Tenant;
+use crate::place::{Door, Tenant};
 use hocon::{Origin, show_path};
 use std::{collections::BTreeSet, fmt};
 
@@ -28,6 +28,8 @@ pub enum Code {
     NoNode,
     /// Two nodes would write to the same tables.
     SharedStorage,
+    /// Two servers would listen on one port.
+    SharedPort,
     /// A password stands where it would be shown.
     PasswordInUrl,
     /// This version cannot do it.
@@ -51,6 +53,7 @@ impl Code {
             Self::NodeName => "CONFIG_NODE_NAME",
             Self::NoNode => "CONFIG_NO_NODE",
             Self::SharedStorage => "CONFIG_SHARED_STORAGE",
+            Self::SharedPort => "CONFIG_SHARED_PORT",
             Self::PasswordInUrl => "CONFIG_PASSWORD_IN_URL",
             Self::NotSupported => "CONFIG_NOT_SUPPORTED",
             Self::NoEffect => "CONFIG_NO_EFFECT",
@@ -90,6 +93,8 @@ pub(crate) struct Problems {
     pub(crate) unsupported: Vec<Problem>,
     /// Not problems yet.
     pub(crate) tenants: Vec<Tenant>,
+    /// Nor these.
+    pub(crate) doors: Vec<Door>,
     /// Keys without effect that were warned about, with `*` for names.
     idle: BTreeSet<String>,
 }

@@ -2,9 +2,10 @@
 
 use crate::{
     model::*,
-    place::{self, Tenant},
+    place::{self, Door, Tenant},
     problem::{Code, Problems},
     storage::storage,
+    tls,
     tree::Tree,
 };
 use std::collections::BTreeMap;
@@ -14,10 +15,12 @@ const MAX_NAME_CHARS: usize = 30;
 const PORT_STEP: u16 = 10;
 
 pub(crate) fn config(tree: &mut Tree, problems: &mut Problems) -> Config {
-    let mut config = Config::default();
+    let allow_plaintext = tree.read("parameters.allow-plaintext").unwrap_or_default();
+    let ports_file = tree.read::<String>("parameters.ports-file").map(Into::into);
+    let mut config = Config { allow_plaintext, ports_file, ..Config::default() };
     for (i, (name, tree)) in (0..).zip(tree.named("participants")) {
         let node = common("participants", name, tree, port(4002, i), problems);
-        let ledger_api = api(tree, "ledger-api", port(4001, i));
+        let ledger_api = api(tree, "ledger-api", port(4001, i), problems);
         config.participants.insert(name.clone(), Participant { node, ledger_api });
     }
     for (i, (name, tree)) in (0..).zip(tree.named("sequencers")) {
@@ -40,6 +43,7 @@ pub(crate) fn config(tree: &mut Tree, problems: &mut Problems) -> Config {
     place::check(&std::mem::take(&mut problems.tenants), problems);
     names_are_unique(tree, problems);
     config.health = health(tree, problems);
+    place::check_ports(&std::mem::take(&mut problems.doors), problems);
     if tree.text("parameters.clock.type").is_some_and(|clock| clock != "wall-clock") {
         let (origin, path) = tree.place("parameters.clock.type");
         problems.unsupported(&origin, &path, "only the wall clock is supported by this version");
@@ -61,20 +65,11 @@ fn common(kind: &'static str, name: &str, tree: &mut Tree, admin_port: u16, prob
         Some(keys) => (storage(tree, keys, problems), tree.place(keys)),
         None => (Storage::Memory, tree.place("storage")),
     };
-    let admin_api = api(tree, "admin-api", admin_port);
+    let admin_api = api(tree, "admin-api", admin_port, problems);
     let replication = replication(tree, &storage, problems);
-    let health = |key: &str| {
-        let server = tree.block(key)?;
-        Some(Api { address: server.read("address")?, port: server.read("port").unwrap_or(0) })
-    };
+    let identifier = identifier(name, tree, problems);
+    let mut health = |key: &str| tree.block(key).map(|server| health_server(server, problems));
     let (grpc_health, http_health) = (health("monitoring.grpc-health-server"), health("monitoring.http-health-server"));
-    for key in ["monitoring.grpc-health-server", "monitoring.http-health-server"] {
-        if let Some(server) = tree.block(key)
-            && server.text("port").is_none()
-        {
-            server.error("port", Code::MissingKey, problems, "the port of the health server is missing");
-        }
-    }
     problems.tenants.push(Tenant {
         kind,
         storage: storage.clone(),
@@ -82,7 +77,22 @@ fn common(kind: &'static str, name: &str, tree: &mut Tree, admin_port: u16, prob
         origin: at.0,
         path: at.1,
     });
-    NodeCommon { name: name.to_owned(), storage, admin_api, replication, grpc_health, http_health }
+    NodeCommon { name: name.to_owned(), storage, admin_api, identifier, replication, grpc_health, http_health }
+}
+
+fn identifier(name: &str, tree: &Tree, problems: &mut Problems) -> Identifier {
+    let key = "init.identity.node-identifier";
+    match tree.text(&format!("{key}.type")) {
+        Some("random") => Identifier::Random,
+        Some("explicit") => {
+            let key = format!("{key}.name");
+            if tree.lacks(&key) {
+                tree.error(&key, Code::MissingKey, problems, "an explicit identifier wants its name");
+            }
+            Identifier::Name(tree.read(&key).unwrap_or_default())
+        }
+        _ => Identifier::Name(name.to_owned()),
+    }
 }
 
 /// The reference sequencer keeps what it orders in the storage of its driver.
@@ -98,7 +108,7 @@ fn own_storage(tree: &Tree) -> Option<&'static str> {
 
 fn sequencer(kind: &'static str, name: &str, tree: &mut Tree, ports: (u16, u16), problems: &mut Problems) -> Sequencer {
     let node = common(kind, name, tree, ports.1, problems);
-    let public_api = api(tree, "public-api", ports.0);
+    let public_api = api(tree, "public-api", ports.0, problems);
     if let Some(other) = tree.text("sequencer.type").filter(|t| !["database", "reference"].contains(t)) {
         let text = format!("the {other} sequencer is not supported; use the database sequencer");
         tree.error("sequencer.type", Code::NotSupported, problems, text);
@@ -121,11 +131,33 @@ fn not_shared(tree: &Tree, key: &str, problems: &mut Problems) {
     tree.error(key, Code::InvalidValue, problems, text);
 }
 
-fn api(tree: &mut Tree, key: &str, port: u16) -> Api {
-    Api {
+/// A block with an address and a port that has no default.
+fn health_server(tree: &Tree, problems: &mut Problems) -> Api {
+    if tree.lacks("port") {
+        tree.error("port", Code::MissingKey, problems, "a health server wants a port to answer on");
+    }
+    let server = Api {
+        address: tree.read("address").unwrap_or_default(),
+        port: tree.read("port").unwrap_or_default(),
+        tls: None,
+    };
+    door(tree, "port", &server, problems);
+    server
+}
+
+fn door(tree: &Tree, key: &str, api: &Api, problems: &mut Problems) {
+    let (origin, path) = tree.place(key);
+    problems.doors.push(Door { address: api.address.clone(), port: api.port, origin, path });
+}
+
+fn api(tree: &mut Tree, key: &str, port: u16, problems: &mut Problems) -> Api {
+    let api = Api {
+        tls: tree.block(&format!("{key}.tls")).and_then(|tree| tls::server(tree, problems)).map(Box::new),
         address: tree.read(&format!("{key}.address")).unwrap_or_default(),
         port: tree.or_set(&format!("{key}.port"), &port.to_string()).unwrap_or_default(),
-    }
+    };
+    door(tree, &format!("{key}.port"), &api, problems);
+    api
 }
 
 fn replication(tree: &mut Tree, storage: &Storage, problems: &mut Problems) -> Replication {
@@ -174,15 +206,16 @@ fn remotes(tree: &mut Tree, config: &mut Config, problems: &mut Problems) {
         for (name, tree) in tree.named(key) {
             let mut api_of = |api: &str| {
                 let port = tree.read(&format!("{api}.port"));
-                if port.is_none() {
+                if tree.lacks(&format!("{api}.port")) {
                     let text = "the port of the remote node is missing";
                     tree.error(&format!("{api}.port"), Code::MissingKey, problems, text);
                 }
                 let address = tree.read(&format!("{api}.address")).unwrap_or_default();
-                Api { address, port: port.unwrap_or_default() }
+                Api { address, port: port.unwrap_or_default(), tls: None }
             };
             let (admin_api, second_api) = (api_of("admin-api"), second.map(&mut api_of));
-            let remote = Remote { name: name.clone(), kind, admin_api, second_api };
+            let admin_tls = tree.block("admin-api.tls").and_then(tls::client);
+            let remote = Remote { name: name.clone(), kind, admin_api, admin_tls, second_api };
             config.remotes.insert(name.clone(), remote);
         }
     }
@@ -207,14 +240,11 @@ fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
         LOCAL.iter().flat_map(|kind| tree.named(kind).map(|(n, _)| n.clone()).collect::<Vec<_>>()).collect();
     let participants: Vec<String> = tree.named("participants").map(|(name, _)| name.clone()).collect();
     let health = tree.block("monitoring.health")?;
-    let server = Api {
-        address: health.read("server.address").unwrap_or_default(),
-        port: health.read("server.port").unwrap_or_else(|| {
-            let text = "the port of the health server is missing";
-            health.error("server.port", Code::MissingKey, problems, text);
-            0
-        }),
-    };
+    if health.lacks("check.type") {
+        let text = "what is to be checked is missing: always-healthy, is-active or ping";
+        health.error("check.type", Code::MissingKey, problems, text);
+    }
+    let server = health_server(health.block("server")?, problems);
     let mut known = |key: &'static str, of: &[String]| -> Option<String> {
         let name: String = health.read(key)?;
         if !of.contains(&name) {
@@ -242,11 +272,7 @@ fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
             });
             HealthCheck::IsActive { node }
         }
-        None => {
-            let text = "what is to be checked is missing: always-healthy, is-active or ping";
-            health.error("check.type", Code::MissingKey, problems, text);
-            HealthCheck::AlwaysHealthy
-        }
+        None => HealthCheck::AlwaysHealthy,
     };
     Some(Health { server, check })
 }

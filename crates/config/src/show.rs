@@ -24,7 +24,7 @@ fn render(name: &str, tree: &Tree, depth: usize, out: &mut String) {
     let note = if tree.is_idle { "  # no effect in this version" } else { "" };
     let mut line = |text: String| out.push_str(&format!("{pad}{text}\n"));
     match &tree.content {
-        Content::Absent => {}
+        Content::Absent | Content::Wrong => {}
         Content::Text(text) => line(format!("{name} = {}{note}", quoted(text))),
         Content::Secret(_) => line(format!("{name} = {MASK:?}{note}")),
         Content::Other(value) => line(format!("{name} = {}{note}", other(&name, value))),
@@ -58,7 +58,7 @@ fn render_element(element: &Tree, depth: usize, out: &mut String) {
 fn is_empty(tree: &Tree) -> bool {
     !tree.counts
         || match &tree.content {
-            Content::Absent => true,
+            Content::Absent | Content::Wrong => true,
             Content::Block(fields) => fields.values().all(is_empty),
             Content::List(elements) => elements.is_empty(),
             _ => false,

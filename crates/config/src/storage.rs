@@ -12,14 +12,13 @@ const JDBC: &str = "jdbc:postgresql://";
 pub(crate) fn storage(tree: &Tree, keys: &str, problems: &mut Problems) -> Storage {
     let Some(tree) = tree.block(keys) else { return Storage::Memory };
     match tree.text("type") {
-        Some("sqlite") => match tree.text("config.file") {
-            Some(path) => Storage::Sqlite { path: PathBuf::from(path) },
-            None => {
+        Some("sqlite") => {
+            if tree.lacks("config.file") {
                 let text = "storage of type sqlite wants config.file, the database file";
                 tree.error("config.file", Code::MissingKey, problems, text);
-                Storage::Memory
             }
-        },
+            tree.text("config.file").map_or(Storage::Memory, |path| Storage::Sqlite { path: PathBuf::from(path) })
+        }
         Some("postgres") => postgres(tree, problems),
         Some(other @ ("h2" | "oracle")) => {
             let (origin, path) = tree.place("type");

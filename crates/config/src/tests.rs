@@ -37,7 +37,7 @@ fn reads_every_kind_with_defaults() {
     assert_eq!(config.sequencers["s"].options, SequencerOptions { high_availability: true, total_node_count: 3 });
     assert!(!config.mediators["m"].node.replication.enabled);
     assert_eq!(config.managers["d"].parameters.mediator_reaction_timeout, Duration::from_millis(2500));
-    assert_eq!(config.remotes["rs"].second_api, Some(Api { address: "h".into(), port: 2 }));
+    assert_eq!(config.remotes["rs"].second_api, Some(Api { address: "h".into(), port: 2, tls: None }));
     assert_eq!(config.domains.len(), 1);
     assert_eq!(warnings, []);
 }
@@ -219,5 +219,56 @@ fn the_health_check_names_a_node_of_the_process() {
         ("mediators.m {}", "node = m"),
     ] {
         assert_eq!(check(nodes, wrong).unwrap_err().len(), 1, "{wrong}");
+    }
+}
+
+#[test]
+fn two_servers_on_one_port_are_refused() {
+    let load = |nodes: &str| load_text(&format!("canton {{ {nodes} }}")).map(|_| ());
+    load("mediators.m.admin-api.port = 0, domain-managers.d.admin-api.port = 0").unwrap();
+    load("mediators.m.admin-api { address = 10.0.0.1, port = 9 }, domain-managers.d.admin-api.port = 9").unwrap();
+    for nodes in [
+        "mediators.m.admin-api.port = 9, domain-managers.d.admin-api { address = localhost, port = 9 }",
+        "mediators.m.admin-api.port = 9, domain-managers.d.admin-api { address = 0.0.0.0, port = 9 }",
+        "participants { a.ledger-api.port = 4012, b {} }",
+        "mediators.m.admin-api.port = 9, monitoring.health { server.port = 9, check.type = always-healthy }",
+    ] {
+        let problems = load(nodes).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].contains("CONFIG_SHARED_PORT"), "{problems:?}");
+    }
+}
+
+#[test]
+fn nodes_are_called_as_configured() {
+    let identifier = |keys: &str| {
+        load_text(&format!("canton.participants.p {{ init.identity.node-identifier {{ {keys} }} }}"))
+            .map(|(config, _)| config.participants["p"].node.identifier.clone())
+    };
+    assert_eq!(identifier(""), Ok(Identifier::Name("p".into())));
+    assert_eq!(identifier("type = explicit, name = bank"), Ok(Identifier::Name("bank".into())));
+    assert_eq!(identifier("type = random"), Ok(Identifier::Random));
+    assert!(identifier("type = explicit").unwrap_err()[0].contains("CONFIG_MISSING_KEY"));
+}
+
+/// Whatever stands at a key is read or refused at that key, never worse.
+#[test]
+fn nonsense_is_refused_where_it_stands() {
+    let nonsense = ["[1]", "-1", "\"\"", "x", "99999999999999999999", "1e400 h", "2.5", "5 parsecs", "Inf", "null"];
+    // The other kinds of nodes have the keys of these.
+    let others = ["sequencers", "mediators", "domain-managers"].map(|kind| format!("canton.{kind}"));
+    let schema = schema();
+    let keys = schema.lines().filter_map(|line| line.split_once(": "));
+    let keys = keys.filter(|(key, _)| !key.contains("<n>") && !others.iter().any(|other| key.starts_with(other)));
+    for (n, (key, kind)) in keys.enumerate() {
+        let path = key.replace("<name>", "n");
+        let load = |value: &str| load_text(&format!("canton.mediators.other {{}}\n{path} = {value}"));
+        if let Err(problems) = load(nonsense[n % nonsense.len()]) {
+            assert!(problems.iter().all(|p| p.contains(": canton.")), "{problems:?}");
+        }
+        let is_word = !["block", "list", "optional"].iter().any(|word| kind.starts_with(word));
+        if is_word {
+            let problems = load("{ zzz = 1 }").unwrap_err();
+            assert!(problems.iter().any(|p| p.contains(&format!("t.conf:2: {path}: "))), "{path}: {problems:?}");
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) type Fields = BTreeMap<String, Tree>;
 pub(crate) enum Content {
     /// Not given, and without a default.
     Absent,
+    /// Given, wrong and reported.
+    Wrong,
     Text(String),
     Secret(Secret),
     Block(Fields),
@@ -58,6 +60,11 @@ impl Tree {
             Content::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether nothing is given, right or wrong, although the block around it is there.
+    pub(crate) fn lacks(&self, keys: &str) -> bool {
+        self.at(keys).is_none_or(|tree| matches!(tree.content, Content::Absent))
     }
 
     /// `None` if it is absent, or wrong and reported.
@@ -151,7 +158,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn wrong(&mut self, origin: &Origin, path: &[String], text: &str) -> Content {
         self.problems.error(Code::InvalidValue, origin, path, text);
-        Content::Absent
+        Content::Wrong
     }
 
     fn block(
@@ -201,7 +208,7 @@ impl Reader<'_> {
         self.pattern.push(key.name);
         let (was_remote, was_idle) = (self.remote, self.idle);
         self.remote |= key.name.starts_with("remote-");
-        if let Some(value) = value.filter(|value| !asks_for_nothing(value)) {
+        if let Some(value) = value.filter(|value| !asks_for_nothing(key, value)) {
             match key.effect {
                 Effect::Works => {}
                 Effect::Refused if !self.remote => self.problems.unsupported(
@@ -282,10 +289,11 @@ fn below(path: &[String], key: &str) -> Vec<String> {
 }
 
 /// Whether what is written is the same as leaving it out: a block that is switched off, an empty list, everybody.
-fn asks_for_nothing(value: &Value) -> bool {
+fn asks_for_nothing(key: &Key, value: &Value) -> bool {
     let says = |value: &Value, key: &str, test: fn(&str) -> bool| matches!(field(value, key).map(|v| &v.kind), Some(Kind::Text { text, .. }) if test(text));
     match &value.kind {
         Kind::Array(elements) => elements.iter().all(|e| says(e, "type", |t| t.eq_ignore_ascii_case("wildcard"))),
+        Kind::Text { text, .. } => key.effect == Effect::Refused && bool::scan(text) == Some(false),
         Kind::Object(_) => says(value, "enabled", |text| bool::scan(text) == Some(false)),
         _ => false,
     }

@@ -1,23 +1,12 @@
 //! The field's own configuration files, as test data: what loads, and how what is wrong is reported.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 use config::{Code, Config, LoadError, Problem, load};
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
-/// The folder with shared test data; `None`, with the reason printed, where it is missing. In CI that is a failure.
 fn test_data() -> Option<PathBuf> {
-    let start = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = start.ancestors().map(|dir| dir.join("shared/data")).find(|dir| dir.is_dir());
-    let found = env::var_os("CONCORDAT_TEST_DATA").map(PathBuf::from).or(beside);
-    assert!(found.is_some() || env::var_os("CI").is_none(), "test data is missing; set CONCORDAT_TEST_DATA");
-    if found.is_none() {
-        println!("skipped: test data is missing; set CONCORDAT_TEST_DATA");
-    }
-    found.map(|data| data.join("configs"))
+    testkit::test_data().map(|data| data.join("configs"))
 }
 
 /// What the files ask for: variables and certificates.
@@ -64,23 +53,12 @@ fn keys(problems: &[Problem]) -> Vec<&str> {
 fn nodes_of_the_pack_load() {
     let Some(data) = test_data() else { return };
     let (pack, around) = (data.join("pack"), Surroundings::new());
-    let tls = "canton.participants.participant.ledger-api.tls";
     for (file, unsupported) in [
-        (
-            "participant.conf",
-            vec![
-                "canton.participants.participant.admin-api.tls",
-                tls,
-                "canton.participants.participant.ledger-api.auth-services",
-            ],
-        ),
-        (
-            "sequencer.conf",
-            vec!["canton.sequencers.sequencer.admin-api.tls", "canton.sequencers.sequencer.public-api.tls"],
-        ),
-        ("mediator.conf", vec!["canton.mediators.mediator.admin-api.tls"]),
-        ("manager.conf", vec!["canton.domain-managers.manager.admin-api.tls"]),
-        ("domain.conf", vec!["canton.domains.mydomain.admin-api.tls", "canton.domains.mydomain.public-api.tls"]),
+        ("participant.conf", vec!["canton.participants.participant.ledger-api.auth-services"]),
+        ("sequencer.conf", vec![]),
+        ("mediator.conf", vec![]),
+        ("manager.conf", vec![]),
+        ("domain.conf", vec![]),
         ("sandbox.conf", vec![]),
         ("remote/participant.conf", vec![]),
         ("remote/sequencer.conf", vec![]),
@@ -103,6 +81,9 @@ fn nodes_of_the_pack_load() {
     assert_eq!(shown, ("localhost", 5432, "canton_participant", "u"));
     assert_eq!(postgres.max_connections, Some(18));
     assert_eq!((participant.ledger_api.port, participant.node.admin_api.port), (10001, 10002));
+    let tls = participant.node.admin_api.tls.as_deref().unwrap();
+    assert_eq!(tls.client_auth, config::ClientAuth::Require);
+    assert!(tls.admin_client.is_some() && participant.ledger_api.tls.is_some());
     assert_eq!(participant.node.grpc_health.as_ref().unwrap().port, 10003);
     // Each key without effect is named once.
     let mut named = keys(&warnings);
@@ -144,7 +125,7 @@ fn parts_of_the_pack_load_beside_a_node() {
         let own = dir.path().join("own.conf");
         fs::write(&own, format!("canton {{ {node} }}")).unwrap();
         let (config, _) = around.load(&[data.join("pack").join(part), own]).unwrap_or_else(|e| panic!("{part}\n{e}"));
-        let refused = ["jwt", "tls", "storage/h2.conf"].iter().any(|refused| part.starts_with(refused));
+        let refused = ["jwt", "storage/h2.conf"].iter().any(|refused| part.starts_with(refused));
         assert_eq!(config.unsupported.len(), usize::from(refused), "{part}: {:?}", config.unsupported);
     }
 }

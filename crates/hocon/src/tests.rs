@@ -2,7 +2,8 @@
 
 use crate::{Include, Kind, Loader, NoIncludes, Value, merge, parse, resolve};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, env, fs, path::Path, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, sync::Arc};
+use testkit::test_data;
 
 fn environment(name: &str) -> Option<String> {
     match name {
@@ -33,18 +34,6 @@ fn json(value: &Value) -> serde_json::Value {
 fn check(text: &str, expected: &str) {
     let value = read(text).unwrap_or_else(|e| panic!("{text}\n{e}"));
     assert_eq!(json(&value), serde_json::from_str::<serde_json::Value>(expected).unwrap(), "{text}");
-}
-
-/// The folder with shared test data; `None`, with the reason printed, where it is missing. In CI that is a failure.
-fn test_data() -> Option<PathBuf> {
-    let start = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = start.ancestors().map(|dir| dir.join("shared/data")).find(|dir| dir.is_dir());
-    let found = env::var_os("CONCORDAT_TEST_DATA").map(PathBuf::from).or(beside);
-    assert!(found.is_some() || env::var_os("CI").is_none(), "test data is missing; set CONCORDAT_TEST_DATA");
-    if found.is_none() {
-        println!("skipped: test data is missing; set CONCORDAT_TEST_DATA");
-    }
-    found
 }
 
 #[test]

@@ -20,7 +20,7 @@ use canton_proto::com::daml::ledger::api::v2::{
     version_service_server::VersionServiceServer,
 };
 use ledger::Ledger;
-use rpc::{MAX_DECODING_BYTES, Services};
+use rpc::{ChannelConfig, MAX_DECODING_BYTES, Services};
 use std::{sync::Arc, time::Duration};
 use tasks::Tasks;
 use transaction::Parties;
@@ -42,6 +42,12 @@ impl LedgerApi {
     #[must_use]
     pub fn new(ledger: Ledger, writes: Arc<dyn Writes>, enrich: Arc<dyn Enrich>, tasks: Tasks) -> Self {
         Self { ledger, router: Router::new(writes), enrich, tasks }
+    }
+
+    /// How the other replicas' Ledger APIs are called.
+    #[must_use]
+    pub fn with_channel(self, channel: ChannelConfig) -> Self {
+        Self { router: self.router.with_channel(channel), ..self }
     }
 
     /// Adds all services to a port.

@@ -42,11 +42,16 @@ pub(crate) enum Attempt<T> {
 #[derive(Clone)]
 pub(crate) struct Router {
     writes: Arc<dyn Writes>,
+    channel: Arc<ChannelConfig>,
 }
 
 impl Router {
     pub(crate) fn new(writes: Arc<dyn Writes>) -> Self {
-        Self { writes }
+        Self { writes, channel: Arc::default() }
+    }
+
+    pub(crate) fn with_channel(self, channel: ChannelConfig) -> Self {
+        Self { channel: channel.into(), ..self }
     }
 
     pub(crate) fn writes(&self) -> &Arc<dyn Writes> {
@@ -75,7 +80,7 @@ impl Router {
                 Active::Nobody => Attempt::NotTaken,
                 // One hop is enough: who forwarded to us will look again.
                 Active::At(_) if is_forwarded => return Err(ApiError::NoActive.into()),
-                Active::At(uri) => Self::there(&uri, &there).await,
+                Active::At(uri) => self.there(&uri, &there).await,
             };
             let last = match attempt {
                 Attempt::Done(answer) => return Ok(answer),
@@ -111,11 +116,11 @@ impl Router {
         }
     }
 
-    async fn there<T, R>(uri: &str, call: &impl Fn(Channel) -> R) -> Attempt<T>
+    async fn there<T, R>(&self, uri: &str, call: &impl Fn(Channel) -> R) -> Attempt<T>
     where
         R: Future<Output = Result<T, Status>>,
     {
-        let Ok(channel) = connect_lazy(uri, &ChannelConfig::default()) else { return Attempt::NotTaken };
+        let Ok(channel) = connect_lazy(uri, &self.channel) else { return Attempt::NotTaken };
         let status = match call(channel).await {
             Ok(answer) => return Attempt::Done(answer),
             Err(status) => status,

@@ -1,5 +1,6 @@
 //! Channels to peers, with keep-alive so that a dead peer is noticed, and rotation over several endpoints.
 
+use crate::ClientTls;
 use std::{
     sync::{
         Arc,
@@ -18,6 +19,8 @@ pub struct ChannelConfig {
     pub keep_alive_interval: Duration,
     /// How long the answer to that ping may take before the connection is given up.
     pub keep_alive_timeout: Duration,
+    /// Whom to trust behind `https://`, and what to show.
+    pub tls: ClientTls,
 }
 
 impl Default for ChannelConfig {
@@ -26,13 +29,18 @@ impl Default for ChannelConfig {
             connect_timeout: Duration::from_secs(1),
             keep_alive_interval: Duration::from_secs(1),
             keep_alive_timeout: Duration::from_secs(1),
+            tls: ClientTls::default(),
         }
     }
 }
 
 /// A channel that connects when it is first used, and again whenever it has to.
 pub fn connect_lazy(uri: &str, config: &ChannelConfig) -> Result<Channel, tonic::transport::Error> {
-    Ok(Endpoint::from_shared(uri.to_owned())?
+    let mut endpoint = Endpoint::from_shared(uri.to_owned())?;
+    if endpoint.uri().scheme_str() == Some("https") {
+        endpoint = endpoint.tls_config(config.tls.config())?;
+    }
+    Ok(endpoint
         .connect_timeout(config.connect_timeout)
         .http2_keep_alive_interval(config.keep_alive_interval)
         .keep_alive_timeout(config.keep_alive_timeout)

@@ -1,4 +1,4 @@
-//! gRPC between nodes and towards clients: servers, channels, generated service stubs.
+//! gRPC between nodes and towards clients: servers, channels, TLS, generated service stubs.
 //!
 //! The only place where an error of ours becomes a [`tonic::Status`] ([`status`]), and where a status that came
 //! from a peer becomes an error of ours ([`RpcError`]). Rooms from the frame upwards enter; business logic does not.
@@ -6,10 +6,12 @@
 mod channel;
 mod server;
 mod status;
+mod tls;
 
 pub use channel::{ChannelConfig, Endpoints, connect_lazy};
 pub use server::{Bound, HealthReporter, Listen, MAX_DECODING_BYTES, Port, ServeError, ServerConfig, Services};
 pub use status::{CorrelationId, RpcError, status, unimplemented};
+pub use tls::{ClientAuth, ClientTls, ServerTls, TlsError};
 
 /// Service stubs, by package, over the messages of `wire`.
 #[allow(

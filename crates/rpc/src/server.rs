@@ -1,7 +1,9 @@
 //! Servers: one port, its services, gRPC health and reflection.
 
+use crate::{ServerTls, TlsError, tls::Acceptor};
 use base::limits::MAX_MESSAGE_BYTES;
-use std::{convert::Infallible, future::Future, net::SocketAddr, time::Duration};
+use futures::{StreamExt as _, future::ready};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
@@ -11,6 +13,9 @@ use tonic::{
     service::RoutesBuilder,
     transport::Server,
 };
+
+/// Clients that prove themselves at the same time; further ones wait.
+const MAX_HANDSHAKES: usize = 256;
 
 /// Where to listen; port 0 picks a free one.
 #[derive(Debug, Clone)]
@@ -54,6 +59,14 @@ pub enum ServeError {
         port: u16,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// Its certificates cannot be used.
+    #[error("{address} cannot be encrypted")]
+    Tls {
+        /// Where it would listen.
+        address: SocketAddr,
+        /// Why.
+        source: TlsError,
     },
     /// The descriptors given for reflection are broken.
     #[error("descriptors for reflection cannot be read")]
@@ -133,6 +146,7 @@ impl Services {
 pub struct Port {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Acceptor>,
 }
 
 impl Port {
@@ -141,7 +155,13 @@ impl Port {
         let failed = |source| ServeError::Bind { address: listen.address.clone(), port: listen.port, source };
         let listener = TcpListener::bind((listen.address.as_str(), listen.port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, tls: None })
+    }
+
+    /// Speaks TLS only. Fails if the files cannot be used now; when they change later, new connections get the new ones.
+    pub fn encrypted(self, tls: &ServerTls) -> Result<Self, ServeError> {
+        let acceptor = Acceptor::new(tls).map_err(|source| ServeError::Tls { address: self.address, source })?;
+        Ok(Self { tls: Some(acceptor), ..self })
     }
 
     /// The address with the port really taken.
@@ -172,17 +192,34 @@ impl Bound {
 
     /// Serves until `shutdown` completes, then lets running calls end.
     pub async fn serve(self, config: ServerConfig, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        Server::builder()
+        let server = Server::builder()
             .http2_keepalive_interval(Some(config.keep_alive_interval))
             .http2_keepalive_timeout(Some(config.keep_alive_timeout))
             .max_concurrent_streams(config.max_concurrent_streams)
             .http2_max_header_list_size(16 * 1024)
-            .tcp_nodelay(true)
-            .add_routes(self.services.routes.routes())
-            .serve_with_incoming_shutdown(TcpListenerStream::new(self.port.listener), shutdown)
-            .await?;
+            .add_routes(self.services.routes.routes());
+        let connections = TcpListenerStream::new(self.port.listener).map(|accepted| {
+            let stream = accepted?;
+            stream.set_nodelay(true)?;
+            Ok::<_, io::Error>(stream)
+        });
+        match self.port.tls {
+            None => server.serve_with_incoming_shutdown(connections, shutdown).await?,
+            Some(acceptor) => {
+                let acceptor = &acceptor;
+                let encrypted = connections
+                    .map(|stream| async move { acceptor.accept(stream?).await })
+                    .buffer_unordered(MAX_HANDSHAKES)
+                    .filter_map(|stream| ready(stream.inspect_err(refused).ok().map(Ok::<_, io::Error>)));
+                server.serve_with_incoming_shutdown(encrypted, shutdown).await?;
+            }
+        }
         Ok(())
     }
+}
+
+fn refused(error: &io::Error) {
+    tracing::debug!("a connection was refused: {error}");
 }
 
 /// The largest message that servers and clients of ours decode, in bytes.

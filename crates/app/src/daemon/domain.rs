@@ -4,13 +4,13 @@
 
 use super::{
     DaemonError, health,
-    host::{Host, NamedPort, identity, replica_config},
+    host::{Host, NamedPort, identifier, identity, replica_config},
     manager::{self, Manager},
     mediator::{self, Mediator},
     sequencer,
 };
 use ::base::{MediatorId, SynchronizerId};
-use ::config::NodeCommon;
+use ::config::{Api, NodeCommon};
 use ::node::{ActiveReplica, NodeKind, NodeStatus, PartError, Replica};
 use ::rpc::{
     HealthReporter,
@@ -60,25 +60,36 @@ struct Domain {
 
 pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<(), DaemonError> {
     let node = &config.node;
-    let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
-    let public = NamedPort::take(node, "public", &config.public_api).await?;
+    let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
+    let public = NamedPort::take(host, node, "public", &config.public_api).await?;
     let (mediator_node, manager_node) = (inner(node, "mediator"), inner(node, "manager"));
     let sequencer = sequencer::run(host, &inner(node, "sequencer"), config.options.total_node_count).await?;
     let mediator_db = mediator::open(host, &mediator_node).await?;
     let manager_db = manager::open(host, &manager_node).await?;
 
     let parameters = manager::parameters(&config.parameters);
-    let uri = format!("http://{}", reachable(public.port.address()));
-    let home = found(&node.name, &sequencer, &mediator_db, &manager_db, parameters.clone(), uri).await;
+    // Certificates name the machine, not its loopback address: the nodes inside have a door of their own.
+    let inside = match &config.public_api.tls {
+        None => None,
+        Some(_) => {
+            let api = Api { address: Ipv4Addr::LOCALHOST.to_string(), port: 0, tls: None };
+            Some(NamedPort::take(host, node, "inner", &api).await?)
+        }
+    };
+    let uri = format!("http://{}", reachable(inside.as_ref().unwrap_or(&public).port.address()));
+    let name = identifier(node);
+    let home = found(&name, &sequencer, &mediator_db, &manager_db, parameters.clone(), uri).await;
     let home = Arc::new(home.map_err(|source| DaemonError::Founding { node: node.name.clone(), source })?);
     let ports = vec![admin.status(), public.status()];
-    sequencer::serve_public(host, node, &sequencer, public)?;
+    for port in [Some(public), inside].into_iter().flatten() {
+        sequencer::serve_public(host, node, &sequencer, port)?;
+    }
 
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let mediator = Mediator::new(mediator_db.clone(), Some(home.clone()));
     let as_replica = replica_config(&mediator_node, NodeKind::Mediator, &admin, None);
     let mediator_replica = Replica::start(mediator_db, as_replica, mediator.clone(), &host.tasks).map_err(failed)?;
-    let manager = Manager::new(manager_db.clone(), parameters, Some(home.clone()));
+    let manager = Manager::new(manager_db.clone(), name, parameters, Some(home.clone()));
     let as_replica = replica_config(&manager_node, NodeKind::Manager, &admin, None);
     let manager_replica = Replica::start(manager_db, as_replica, manager.clone(), &host.tasks).map_err(failed)?;
 

@@ -2,11 +2,11 @@
 
 use super::{
     DaemonError,
-    host::{Host, NamedPort, port_failed},
+    host::{Host, port_failed},
 };
 use ::config::{Api, Health, HealthCheck, NodeCommon};
 use ::node::{Check, HealthServer};
-use ::rpc::{HealthReporter, Listen, Services};
+use ::rpc::{HealthReporter, Listen, Port, Services};
 
 /// `monitoring.health`.
 pub(crate) async fn serve_process(host: &Host, health: &Health) -> Result<(), DaemonError> {
@@ -29,10 +29,11 @@ pub(crate) async fn serve_node(host: &Host, node: &NodeCommon) -> Result<Option<
         server.serve_node(host.nodes.clone(), node.name.clone(), &host.tasks);
     }
     let Some(api) = &node.grpc_health else { return Ok(None) };
-    let port = NamedPort::take(node, "gRPC health", api).await?;
+    let port = Port::take(&listen(api)).await.map_err(port_failed(node))?;
+    tracing::info!(node = node.name, address = %port.address(), "gRPC health");
     let services = Services::new(&[]).map_err(port_failed(node))?;
     let health = services.health();
-    host.serve(port.port.with(services));
+    host.serve(port.with(services));
     Ok(Some(health))
 }
 

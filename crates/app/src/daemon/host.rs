@@ -3,7 +3,7 @@
 use super::{DaemonError, health, storage};
 use crate::daemon::storage::profile;
 use ::base::Coded;
-use ::config::{Api, NodeCommon};
+use ::config::{Api, Identifier, NodeCommon};
 use ::identity::Identity;
 use ::node::{NodeKind, Nodes, Replica, ReplicaConfig};
 use ::rpc::{
@@ -18,6 +18,8 @@ use tonic::Status;
 /// The process, as its nodes see it.
 pub(crate) struct Host {
     pub(crate) nodes: Nodes,
+    /// Whether APIs may be reached from other machines without encryption.
+    pub(crate) allow_plaintext: bool,
     /// Ends after `tasks`.
     pub(crate) databases: Tasks,
     pub(crate) tasks: Tasks,
@@ -70,14 +72,29 @@ pub(crate) struct NamedPort {
 }
 
 impl NamedPort {
-    pub(crate) async fn take(node: &NodeCommon, name: &'static str, api: &Api) -> Result<Self, DaemonError> {
+    pub(crate) async fn take(
+        host: &Host,
+        node: &NodeCommon,
+        name: &'static str,
+        api: &Api,
+    ) -> Result<Self, DaemonError> {
         let listen = Listen { address: api.address.clone(), port: api.port };
-        let port = Port::take(&listen).await.map_err(port_failed(node))?;
+        let mut port = Port::take(&listen).await.map_err(port_failed(node))?;
+        let scheme = match &api.tls {
+            Some(tls) => {
+                port = port.encrypted(&super::tls::server(tls)).map_err(port_failed(node))?;
+                "https"
+            }
+            None if host.allow_plaintext || port.address().ip().is_loopback() => "http",
+            None => {
+                return Err(DaemonError::Plaintext { node: node.name.clone(), api: name, address: port.address() });
+            }
+        };
         tracing::info!(node = node.name, api = name, address = %port.address(), "listening");
         let host = node.replication.advertised_address.as_ref().unwrap_or(&api.address);
         // An IPv6 address needs brackets in a URI.
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        let advertised = format!("http://{host}:{}", port.address().port());
+        let advertised = format!("{scheme}://{host}:{}", port.address().port());
         Ok(Self { port, name, advertised })
     }
 
@@ -116,6 +133,14 @@ pub(crate) fn replica_config(
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(crate) fn refuse(error: impl Coded) -> Status {
     ::rpc::status(&error, &CorrelationId::default())
+}
+
+/// What a node calls itself if it has no name yet.
+pub(crate) fn identifier(node: &NodeCommon) -> String {
+    match &node.identifier {
+        Identifier::Name(name) => name.clone(),
+        Identifier::Random => ::identity::random::id(),
+    }
 }
 
 /// The keys of a logical node; whoever needs them first makes them.

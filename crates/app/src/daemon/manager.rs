@@ -3,7 +3,7 @@
 use super::{
     DaemonError,
     domain::Home,
-    host::{Host, NamedPort, identity, refuse, replica_config},
+    host::{Host, NamedPort, identifier, identity, refuse, replica_config},
     topology::{Unreadable, from_wire, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
@@ -33,9 +33,9 @@ const REQUESTS: usize = 16;
 
 pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), DaemonError> {
     let node = &config.node;
-    let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
+    let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
     let db = open(host, node).await?;
-    let part = Manager::new(db.clone(), parameters(&config.parameters), None);
+    let part = Manager::new(db.clone(), identifier(node), parameters(&config.parameters), None);
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let replica_config = replica_config(node, NodeKind::Manager, &admin, None);
     let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
@@ -76,6 +76,8 @@ pub(crate) fn parameters(config: &SynchronizerParameters) -> Parameters {
 /// What this node does while it is active, and its admin API.
 pub(crate) struct Manager {
     db: Db,
+    /// In the synchronizer's identifier, if it has none yet.
+    name: String,
     /// A new synchronizer begins with these.
     parameters: Parameters,
     /// The simple synchronizer that it is part of, if it is.
@@ -118,8 +120,9 @@ impl Coded for Refused {
 }
 
 impl Manager {
-    pub(crate) fn new(db: Db, parameters: Parameters, home: Option<Arc<Home>>) -> Arc<Self> {
-        Arc::new(Self { db, parameters, home, term: Mutex::new(None), lag: Lag::default(), setup: RwLock::default() })
+    pub(crate) fn new(db: Db, name: String, parameters: Parameters, home: Option<Arc<Home>>) -> Arc<Self> {
+        let (term, lag, setup) = (Mutex::new(None), Lag::default(), RwLock::default());
+        Arc::new(Self { db, name, parameters, home, term, lag, setup })
     }
 
     fn setup(&self) -> Option<Setup> {
@@ -149,7 +152,7 @@ impl Manager {
 impl Part for Manager {
     fn activate(&self, epoch: Epoch, tasks: Tasks) -> BoxFuture<'_, Result<(), PartError>> {
         async move {
-            let identity = identity(&self.db, &epoch, "synchronizer").await?;
+            let identity = identity(&self.db, &epoch, &self.name).await?;
             let mut term = Term { epoch, identity, tasks, requests: None };
             self.run(&mut term).await?;
             *self.term.lock().await = Some(term);

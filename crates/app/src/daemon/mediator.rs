@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status};
 
 pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(), DaemonError> {
     let node = &config.node;
-    let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
+    let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
     let db = open(host, node).await?;
     let part = Mediator::new(db.clone(), None);
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };

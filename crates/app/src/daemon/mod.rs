@@ -1,7 +1,7 @@
 //! `concordat daemon`: the nodes of a configuration, from the first port taken to an orderly farewell.
 //!
 //! `host.rs` what all nodes are started with · `health.rs` health servers · `storage.rs` from configuration to database ·
-//! `topology.rs` topology on the admin API · one file for each kind of node, and `domain.rs` for three of them as one.
+//! `tls.rs` from configuration to certificates · `topology.rs` topology on the admin API · one file for each kind of node, and `domain.rs` for three of them as one.
 
 mod domain;
 mod health;
@@ -9,8 +9,10 @@ mod host;
 mod manager;
 mod mediator;
 mod participant;
+mod ports;
 mod sequencer;
 mod storage;
+pub(crate) mod tls;
 mod topology;
 
 use crate::cli::Source;
@@ -20,7 +22,7 @@ use ::rpc::ServeError;
 use ::sequencer::SequencerError;
 use ::store::StoreError;
 use host::Host;
-use std::{io, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 use tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,6 +46,15 @@ pub(crate) enum DaemonError {
     Port { node: String, source: ServeError },
     #[error("{node}: {source}")]
     Sequencer { node: String, source: SequencerError },
+    #[error(
+        "{node}: its {api} API at {address} could be reached from other machines without encryption; give it a tls block, \
+         let it listen on 127.0.0.1, or set canton.parameters.allow-plaintext = true"
+    )]
+    Plaintext { node: String, api: &'static str, address: std::net::SocketAddr },
+    #[error("{node}: {source}")]
+    Tls { node: String, source: ::rpc::TlsError },
+    #[error("the ports cannot be written to {path}: {source}")]
+    PortsFile { path: PathBuf, source: io::Error },
     #[error("signals cannot be received: {0}")]
     Signals(#[from] io::Error),
     #[error("{0}")]
@@ -64,7 +75,12 @@ pub(crate) async fn run(source: &Source, tasks: Tasks) -> Result<(), DaemonError
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Databases live in the outer scope, so that nodes can say goodbye.
     let (node_tasks, supervisor) = tasks.child("nodes");
-    let host = Host { nodes: Nodes::default(), databases: tasks, tasks: node_tasks.clone() };
+    let host = Host {
+        nodes: Nodes::default(),
+        allow_plaintext: config.allow_plaintext,
+        databases: tasks,
+        tasks: node_tasks.clone(),
+    };
     let started = start(&host, config).await;
     drop(host);
     let mut was_asked = true;
@@ -110,6 +126,9 @@ async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError>
     }
     if nodes == 0 {
         return Err(DaemonError::NoNodes);
+    }
+    if let Some(path) = config.ports_file {
+        ports::write(&path, &host.nodes).map_err(|source| DaemonError::PortsFile { path, source })?;
     }
     tracing::info!(nodes, "started");
     Ok(())

@@ -2,7 +2,8 @@
 
 use super::{
     DaemonError,
-    host::{Host, NamedPort, port_failed, refuse, replica_config},
+    host::{Host, NamedPort, identifier, port_failed, refuse, replica_config},
+    tls,
 };
 use ::base::ParticipantId;
 use ::identity::Identity;
@@ -11,7 +12,7 @@ use ::ledger_api::LedgerApi;
 use ::node::{ActiveReplica, NodeKind, Part, PartError, Replica};
 use ::participant::{Active, DamlEngine, Interpreter, ParticipantError, ParticipantWrites, follow_packages};
 use ::rpc::{
-    Services,
+    ChannelConfig, Services,
     services::concordat::admin::v1::participant_admin_service_server::{
         ParticipantAdminService, ParticipantAdminServiceServer,
     },
@@ -27,14 +28,14 @@ use tonic::{Request, Response, Status};
 
 pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<(), DaemonError> {
     let node = &config.node;
-    let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
-    let ledger_port = NamedPort::take(node, "ledger", &config.ledger_api).await?;
+    let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
+    let ledger_port = NamedPort::take(host, node, "ledger", &config.ledger_api).await?;
     let migrations = [::identity::MIGRATIONS, ::ledger::MIGRATIONS, ::participant::MIGRATIONS, ::node::MIGRATIONS];
     let db = host.open(node, "participant", &migrations).await?;
     let interpreter: Arc<dyn Interpreter> = Arc::new(DamlEngine::default());
     let part = Arc::new(Participant {
         db: db.clone(),
-        name: node.name.clone(),
+        name: identifier(node),
         interpreter: interpreter.clone(),
         here: watch::Sender::new(None),
         id: watch::Sender::new(None),
@@ -50,7 +51,12 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     let active = replica.watch_active(move |active| route(active, forwards), &host.tasks);
     let here = part.here.subscribe();
     let writes = Arc::new(ParticipantWrites::new(db.clone(), interpreter.clone(), active, here, part.id.clone()));
-    let api = LedgerApi::new(Ledger::new(db), writes, interpreter, host.tasks.clone());
+    let mut api = LedgerApi::new(Ledger::new(db), writes, interpreter, host.tasks.clone());
+    if let Some(tls) = &config.ledger_api.tls {
+        let failed = |source| DaemonError::Tls { node: node.name.clone(), source };
+        let tls = tls::own_client(tls).map_err(failed)?;
+        api = api.with_channel(ChannelConfig { tls, ..ChannelConfig::default() });
+    }
     let descriptors = [::rpc::LEDGER_API_V2_DESCRIPTORS];
     let ledger_services = api.serve(Services::new(&descriptors).map_err(port_failed(node))?);
     replica.report_health(ledger_services.health(), vec![String::new()], &host.tasks).await;

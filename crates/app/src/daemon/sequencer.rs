@@ -25,8 +25,8 @@ const PUBLIC_HEALTH: &str = "sequencer-health-check-service";
 
 pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<(), DaemonError> {
     let node = &config.node;
-    let admin = NamedPort::take(node, "admin", &node.admin_api).await?;
-    let public = NamedPort::take(node, "public", &config.public_api).await?;
+    let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
+    let public = NamedPort::take(host, node, "public", &config.public_api).await?;
     let sequencer = run(host, node, config.options.total_node_count).await?;
 
     let ports = vec![admin.status(), public.status()];

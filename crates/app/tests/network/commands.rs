@@ -1,6 +1,6 @@
 //! What the commands say of configurations, and their exit codes.
 
-use crate::harness::concordat;
+use crate::harness::{Daemon, concordat, eventually, ready};
 use std::{fs, path::PathBuf};
 
 fn file(folder: &tempfile::TempDir, text: &str) -> PathBuf {
@@ -53,4 +53,18 @@ fn the_daemon_refuses_what_it_cannot_do() {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(concordat(&["config", "check"], &config, &[]).status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn ports_that_the_system_chose_are_written_to_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        "canton { participants.p { admin-api.port = 0, ledger-api.port = 0 }, parameters.ports-file = ports.json }";
+    let config = file(&folder, text);
+    let _daemon = Daemon::start(folder.path(), &config);
+    let written = async || fs::read_to_string(folder.path().join("ports.json")).ok();
+    let ports: serde_json::Value = serde_json::from_str(&eventually("the ports being written", written).await).unwrap();
+    let admin = ports["p"]["adminApi"].as_u64().unwrap();
+    assert!(ports["p"]["ledgerApi"].as_u64().unwrap() > 0);
+    ready(u16::try_from(admin).unwrap(), "p").await;
 }

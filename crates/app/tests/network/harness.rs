@@ -10,7 +10,7 @@ use canton_proto::com::daml::ledger::api::v2::{
     event,
 };
 use rpc::{
-    ChannelConfig, connect_lazy,
+    ChannelConfig, ClientTls, connect_lazy,
     services::concordat::admin::v1::{
         node_service_client::NodeServiceClient, participant_admin_service_client::ParticipantAdminServiceClient,
     },
@@ -43,11 +43,17 @@ impl Daemon {
 
     /// With keys that win over the file.
     pub(crate) fn start_with(folder: &Path, config: &Path, overrides: &[String]) -> Self {
+        Self::start_trusting(folder, config, overrides, None)
+    }
+
+    /// With a file of certificates in place of the system's.
+    pub(crate) fn start_trusting(folder: &Path, config: &Path, overrides: &[String], trust: Option<&Path>) -> Self {
         let log = File::options().create(true).append(true).open(folder.join("daemon.log")).unwrap();
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_concordat"))
             .args(["daemon", "-c"])
             .arg(config)
             .args(overrides.iter().flat_map(|key_value| ["-C", key_value]))
+            .envs(trust.map(|file| ("SSL_CERT_FILE", file)))
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -81,7 +87,7 @@ pub(crate) fn status(config: &Path, overrides: &[String]) -> serde_json::Value {
 /// Runs the binary to its end.
 pub(crate) fn concordat(command: &[&str], config: &Path, overrides: &[String]) -> Output {
     let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_concordat"));
-    program.args(command).arg("-c").arg(config);
+    program.args(command).arg("-c").arg(config).current_dir(config.parent().unwrap());
     program.args(overrides.iter().flat_map(|key_value| ["-C", key_value])).output().unwrap()
 }
 
@@ -93,6 +99,12 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 
 pub(crate) fn channel(port: u16) -> Channel {
     connect_lazy(&format!("http://127.0.0.1:{port}"), &ChannelConfig::default()).unwrap()
+}
+
+/// The same, encrypted.
+pub(crate) fn encrypted(port: u16, tls: &ClientTls) -> Channel {
+    let config = ChannelConfig { tls: tls.clone(), ..ChannelConfig::default() };
+    connect_lazy(&format!("https://localhost:{port}"), &config).unwrap()
 }
 
 /// Waits until `look` finds something.
@@ -109,13 +121,22 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
 
 /// The process's node of this name; `None` while it does not answer.
 pub(crate) async fn node(admin_port: u16, name: &str) -> Option<NodeStatus> {
-    let answer = NodeServiceClient::new(channel(admin_port)).status(StatusRequest {}).await.ok()?.into_inner();
+    node_of(channel(admin_port), name).await
+}
+
+async fn node_of(admin: Channel, name: &str) -> Option<NodeStatus> {
+    let answer = NodeServiceClient::new(admin).status(StatusRequest {}).await.ok()?.into_inner();
     answer.nodes.into_iter().find(|node| node.name == name)
 }
 
 /// Waits until the process's node of this name is ready.
 pub(crate) async fn ready(admin_port: u16, name: &str) -> NodeStatus {
-    let look = async || node(admin_port, name).await.filter(|node| node.ready && node.initialized);
+    ready_at(channel(admin_port), name).await
+}
+
+/// The same, by any channel.
+pub(crate) async fn ready_at(admin: Channel, name: &str) -> NodeStatus {
+    let look = async || node_of(admin.clone(), name).await.filter(|node| node.ready && node.initialized);
     eventually(&format!("{name} becoming ready"), look).await
 }
 
@@ -131,11 +152,11 @@ impl Participant {
     }
 
     pub(crate) async fn connect(&self, public_ports: &[u16]) {
-        let request = ConnectSynchronizerRequest {
-            alias: "mydomain".into(),
-            sequencers: public_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect(),
-            manual_connect: false,
-        };
+        self.connect_to(public_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect()).await;
+    }
+
+    pub(crate) async fn connect_to(&self, sequencers: Vec<String>) {
+        let request = ConnectSynchronizerRequest { alias: "mydomain".into(), sequencers, manual_connect: false };
         ParticipantAdminServiceClient::new(self.admin.clone()).connect_synchronizer(request).await.unwrap();
     }
 

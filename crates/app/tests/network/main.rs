@@ -8,3 +8,4 @@ mod harness;
 mod health;
 mod model;
 mod simple;
+mod tls;

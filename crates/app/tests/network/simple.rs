@@ -1,10 +1,10 @@
 //! A simple synchronizer and a participant from one configuration file, in one process that is killed and started again.
 
 use crate::{
-    harness::{Daemon, Participant, free_ports, ready, status},
+    harness::{Daemon, Participant, free_ports, node, ready, status},
     model::{accept, offer},
 };
-use std::fs;
+use std::{fs, time::Duration};
 
 /// Runs commands before and after a kill; `storage` makes the block of a node.
 async fn survives_a_kill(storage: impl Fn(&str) -> String) {
@@ -28,6 +28,7 @@ async fn survives_a_kill(storage: impl Fn(&str) -> String) {
 
     let daemon = Daemon::start(folder.path(), &config);
     let synchronizer = ready(domain_admin, "mydomain").await.member;
+    assert!(synchronizer.contains("mydomain::"), "{synchronizer}");
     ready(participant_admin, "participant1").await;
     let participant = Participant::new(participant_admin, ledger);
     participant.connect(&[public]).await;
@@ -79,6 +80,39 @@ async fn processes_that_share_a_file_found_one_synchronizer_and_outlive_each_oth
     let _p = Daemon::start(folder.path(), &config);
     ready(participant_admin, "p").await;
     Participant::new(participant_admin, ledger).connect(&[public_b]).await;
+}
+
+#[tokio::test]
+async fn a_founding_that_is_cut_short_anywhere_is_finished_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let [admin, public, participant_admin, ledger] = free_ports();
+    let config = folder.path().join("d.conf");
+    let text = format!(
+        "canton {{
+          domains.d {{ storage {{ type = sqlite, config.file = \"d.db\" }}, ha.profile = fast
+                       admin-api.port = {admin}, public-api.port = {public} }}
+          participants.p {{ admin-api.port = {participant_admin}, ledger-api.port = {ledger}, ha.profile = fast }}
+        }}"
+    );
+    fs::write(&config, text).unwrap();
+    let mut cut_short = 0;
+    for delay in (0..).map(|n| Duration::from_millis(10 + 7 * n)) {
+        let daemon = Daemon::start(folder.path(), &config);
+        tokio::time::sleep(delay).await;
+        let is_ready = node(admin, "d").await.is_some_and(|node| node.ready);
+        daemon.kill();
+        if is_ready {
+            break;
+        }
+        cut_short += usize::from(folder.path().join("d-sequencer.db").exists());
+    }
+    assert!(cut_short > 0, "it was never killed in the middle");
+    let _daemon = Daemon::start(folder.path(), &config);
+    ready(admin, "d").await;
+    ready(participant_admin, "p").await;
+    let participant = Participant::new(participant_admin, ledger);
+    participant.connect(&[public]).await;
+    assert!(participant.allocate("alice").await.starts_with("alice::"));
 }
 
 #[tokio::test]

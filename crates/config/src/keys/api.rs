@@ -8,15 +8,15 @@ const KEY_PAIR: &[Key] = &[
 ];
 
 const TLS_COMMON: &[Key] = &[
-    text("minimum-server-protocol-version", "TLSv1.2", "Older protocols are not spoken."),
-    texts("ciphers", "Allowed cipher suites; those of the implementation if absent."),
+    choice("minimum-server-protocol-version", &["TLSv1.2", "TLSv1.3"], "TLSv1.2", "Older protocols are not spoken."),
+    texts("ciphers", "Allowed cipher suites; those of the implementation if absent.").refused(),
 ];
 
 const TLS_SERVER: &[Key] = &[
     flag("enabled", "true", "Whether the block applies."),
     file("trust-collection-file", "Certificates that clients may be signed by, PEM."),
-    text("secrets-url", "", "Where to fetch the secret for encrypted keys."),
-    flag("enable-cert-revocation-checking", "false", "Ask for revoked certificates."),
+    text("secrets-url", "", "Where to fetch the secret for encrypted keys.").refused(),
+    flag("enable-cert-revocation-checking", "false", "Ask for revoked certificates.").refused(),
     block(
         "client-auth",
         &[&[
@@ -79,7 +79,11 @@ const AUTH_SERVICE: &[Key] = &[
 
 const AUTH: &[Key] = &[list("auth-services", &[AUTH_SERVICE], "Who may call; everybody if empty.").refused()];
 
-const TLS: &[Key] = &[optional("tls", &[KEY_PAIR, TLS_SERVER, TLS_COMMON], "Encryption of the server.").refused()];
+const TLS: &[Key] = &[optional(
+    "tls",
+    &[KEY_PAIR, TLS_SERVER, TLS_COMMON],
+    "Encryption of the server. Renewed files are used by themselves.",
+)];
 
 const PORT: &[Key] = &[port("port", "", "TCP port; 0 picks a free one. Counted up from the default of the kind.")];
 
@@ -185,13 +189,18 @@ pub(super) const PUBLIC_API: Key =
 
 /// An API of a remote node.
 pub(super) const fn remote(name: &'static str, doc: &'static str) -> Key {
-    optional(name, &[REMOTE], doc)
+    optional(name, &[REMOTE, IDLE_TLS], doc)
 }
+
+/// The admin API of a remote node.
+pub(super) const REMOTE_ADMIN: Key = optional("admin-api", &[REMOTE, &[REMOTE_TLS]], "Where it is administered.");
+
+const IDLE_TLS: &[Key] = &[REMOTE_TLS.idle()];
+const REMOTE_TLS: Key = optional("tls", &[TLS_CLIENT, TLS_COMMON], "Encryption.");
 
 const REMOTE: &[Key] = &[
     text("address", "127.0.0.1", "Host name or IP address."),
     port("port", "", "TCP port."),
-    optional("tls", &[TLS_CLIENT, TLS_COMMON], "Encryption.").idle(),
     flag("transport-security", "false", "Whether the public API is encrypted.").idle(),
     optional(
         "custom-trust-certificates",

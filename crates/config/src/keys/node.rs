@@ -1,7 +1,7 @@
 //! The kinds of nodes.
 
 use super::{
-    api::{ADMIN_API, JSON_API, LEDGER_API, PUBLIC_API, remote},
+    api::{ADMIN_API, JSON_API, LEDGER_API, PUBLIC_API, REMOTE_ADMIN, remote},
     client::CLIENT,
     storage::{HA, REPLICATION, SEQUENCER, STORAGE},
     *,
@@ -38,20 +38,29 @@ const COMMON: &[Key] = &[
     .idle(),
 ];
 
+const NODE_IDENTIFIER: Key = block(
+    "node-identifier",
+    &[&[
+        choice(
+            "type",
+            &["config", "random", "explicit"],
+            "config",
+            "config: the name of the node in the configuration.",
+        ),
+        text("name", "", "The name, if it is explicit."),
+    ]],
+    "The name in the identifier that the node gives itself at its first start.",
+);
+
 const IDENTITY: &[Key] = &[
-    flag("generate-legal-identity-certificate", "false", "Of the field."),
-    block(
-        "node-identifier",
-        &[&[
-            choice("type", &["config", "random", "explicit"], "config", "Where the name in identifiers comes from."),
-            text("name", "", "The name, if it is explicit."),
-        ]],
-        "The name in the node's identifier.",
-    ),
-    flag("generate-intermediate-key", "false", "Of the field."),
+    flag("generate-legal-identity-certificate", "false", "Of the field.").idle(),
+    flag("generate-intermediate-key", "false", "Of the field.").idle(),
 ];
 
-const INIT_IDENTITY: Key = block("identity", &[IDENTITY], "The node's identifier and keys.").idle();
+const INIT_IDENTITY: Key = block("identity", &[IDENTITY, &[NODE_IDENTIFIER]], "The node's identifier and keys.");
+/// Sequencers and mediators are named when a synchronizer is founded with them.
+const NAMED_BY_OTHERS: Key = block("identity", &[IDENTITY, IDLE_IDENTIFIER], "The node's identifier and keys.");
+const IDLE_IDENTIFIER: &[Key] = &[NODE_IDENTIFIER.idle()];
 const AUTO_INIT: Key = flag("auto-init", "true", "Whether the node makes its keys by itself.").idle();
 
 const DOMAIN_PARAMETERS: &[Key] = &[
@@ -85,7 +94,7 @@ const DOMAIN_INIT: Key = block(
     "The first start.",
 );
 
-const PLAIN_INIT: Key = block("init", &[&[AUTO_INIT, INIT_IDENTITY]], "The first start.");
+const PLAIN_INIT: Key = block("init", &[&[AUTO_INIT, NAMED_BY_OTHERS]], "The first start.");
 
 const IDLE_PARAMETERS: Key = open("parameters", &[], "Tuning of the field's node.").idle();
 
@@ -211,7 +220,6 @@ pub(super) const NODES: &[Key] = &[
 ];
 
 const TOKEN: Key = secret("token", "Shown to the remote node.").idle();
-const REMOTE_ADMIN: Key = remote("admin-api", "Where it is administered.");
 const REMOTE_PUBLIC: Key = remote("public-api", "Where members connect.");
 const REMOTE_HEALTH: &[Key] = &[
     TOKEN,

@@ -169,6 +169,7 @@ const PROCESSING_TIMEOUTS: &[Key] = &[
 
 const PARAMETERS: &[Key] = &[
     flag("fail-on-unknown-config-keys", "true", "Whether an unknown key is an error; else it is a warning."),
+    flag("allow-plaintext", "false", "Whether APIs may be reached from other machines without TLS."),
     block(
         "clock",
         &[&[
@@ -183,7 +184,7 @@ const PARAMETERS: &[Key] = &[
     flag("dev-version-support", "false", "Versions in development.").idle(),
     flag("beta-version-support", "false", "Versions in test.").idle(),
     flag("alpha-version-support", "false", "Versions in test.").idle(),
-    text("ports-file", "", "Where to write the ports of all nodes.").idle(),
+    text("ports-file", "", "Where to write the ports of all nodes, as JSON, once they have started."),
     flag("exit-on-fatal-failures", "true", "Whether a node that is dead ends the process.").idle(),
     open("startup-memory-check-config", &[], "Of the field.").idle(),
     flag("enable-additional-consistency-checks", "false", "Of the field.").idle(),

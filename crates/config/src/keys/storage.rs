@@ -119,7 +119,7 @@ pub(super) const REPLICATION: Key = block(
         text(
             "advertised-address",
             "",
-            "Host under which the other replicas reach this one; its own address if absent.",
+            "Host under which the other replicas reach this one, and that is in its certificate; its own address if absent.",
         ),
         CONNECTION_POOL,
     ]],
