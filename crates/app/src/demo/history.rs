@@ -25,6 +25,8 @@ pub(crate) struct Inner {
     /// Topology changes asked for: begin and end.
     pub(crate) topology: Vec<(i64, i64)>,
     pub(crate) kills: Vec<Kill>,
+    /// Processes that others ended because they were silent.
+    pub(crate) silent: usize,
     /// From the start of a process on an existing database until it serves, in microseconds.
     pub(crate) restarts: Vec<i64>,
 }

@@ -168,7 +168,6 @@ fn configuration(process: &Process, dir: &Path, storage: &Storage) -> String {
     if let (Some(api), Some(port)) = (process.kind.second_api(), process.second_port) {
         line(format!("{api} {{ address = \"127.0.0.1\", port = {port} }}"));
     }
-    line("ha.profile = fast".into());
     if process.kind == Kind::Manager {
         line(
             "init.domain-parameters { participant-response-timeout = 5s, mediator-reaction-timeout = 5s, \

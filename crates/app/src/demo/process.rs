@@ -1,7 +1,12 @@
 //! Starting and killing the demo's processes.
 
 use super::layout::Process;
-use std::{io, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 use tokio::process::{Child, Command};
 
 /// A process that ends with this program.
@@ -34,8 +39,8 @@ impl Running {
     }
 
     /// Whether it ended by itself, and how.
-    pub(crate) fn has_ended(&mut self) -> Option<String> {
-        self.child.try_wait().ok().flatten().map(|status| status.to_string())
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// Asks it to end in order, and kills it if it does not.

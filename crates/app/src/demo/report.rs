@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) divergent: usize,
     pub(crate) undecided: usize,
     pub(crate) kills: BTreeMap<&'static str, usize>,
+    /// Processes that their peers ended because they were silent for a lease, which happens on a busy machine.
+    pub(crate) ended_as_silent: usize,
     /// Fewest commands that were under way at a kill.
     pub(crate) in_flight_at_kills: usize,
     pub(crate) commands_per_second: f64,
@@ -109,6 +111,7 @@ pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
         divergent: verdict.count(Wrong::Divergent),
         undecided: verdict.count(Wrong::Undecided),
         kills: Kind::ALL.iter().map(|kind| (kind.name(), count(*kind))).collect(),
+        ended_as_silent: history.with(|h| h.silent),
         in_flight_at_kills: in_flight,
         commands_per_second: (rate * 10.0).round() / 10.0,
         latency_ms: Latency { p50: percentile(&latencies, 50), p99: percentile(&latencies, 99) },
