@@ -7,12 +7,17 @@ use protocol::{
     message::EnvelopeContent,
     sequencing::{Envelope, Recipients, Submission},
 };
-use sequencer_client::{ClientConfig, Synchronizer};
+use sequencer_client::{ClientConfig, ClientError, Synchronizer};
 use std::{collections::BTreeSet, time::Duration};
+use tokio::time::Instant;
 use topology::{Mapping, RegisterRequest, Registration, SignedTopologyTransaction, TopologyState, build};
 
 /// How long a change of topology may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long sequencers may take to come online.
+const OFFLINE: Duration = Duration::from_secs(10);
+/// What they answer before.
+const NOT_ONLINE: &str = base::codes::SYNCHRONIZER_IS_NOT_AVAILABLE.id;
 /// How often a newcomer asks whether it has been admitted.
 const POLL: Duration = Duration::from_millis(50);
 /// How long a request for a change may wait to be sequenced.
@@ -31,8 +36,9 @@ pub(crate) async fn onboard(
     let empty = TopologyState::of(registered.synchronizer.clone());
     let mut mappings = build::participant(me, identity.root_key(), std::slice::from_ref(identity.signing_key()));
     mappings.push(build::join(me, &registered.synchronizer));
-    let signed = mappings.into_iter().map(|m| identity.authorize(&empty, m).encode()).collect();
-    Synchronizer::onboard(&config, &me.member(), signed).await?;
+    let signed: Vec<_> = mappings.into_iter().map(|m| identity.authorize(&empty, m).encode()).collect();
+    let member = me.member();
+    ask_while_offline(|| Synchronizer::onboard(&config, &member, Vec::clone(&signed))).await?;
     let admitted = async {
         while !Synchronizer::is_active(&config, &me.member()).await? {
             tokio::time::sleep(POLL).await;
@@ -42,6 +48,22 @@ pub(crate) async fn onboard(
     match tokio::time::timeout(PATIENCE, admitted).await {
         Ok(result) => result,
         Err(_) => Err(ParticipantError::Timeout("the admission by the synchronizer's manager")),
+    }
+}
+
+/// Asks again as long as the sequencers answer that none of them is online, as right after the founding.
+async fn ask_while_offline<R>(ask: impl Fn() -> R) -> Result<(), ClientError>
+where
+    R: Future<Output = Result<(), ClientError>>,
+{
+    let until = Instant::now() + OFFLINE;
+    loop {
+        match ask().await {
+            Err(ClientError::Rpc(error)) if error.id.as_deref() == Some(NOT_ONLINE) && Instant::now() < until => {
+                tokio::time::sleep(POLL).await;
+            }
+            outcome => return outcome,
+        }
     }
 }
 
