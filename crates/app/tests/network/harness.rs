@@ -20,6 +20,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::Path,
     process::{Child, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 use tonic::transport::Channel;
@@ -91,10 +92,16 @@ pub(crate) fn concordat(command: &[&str], config: &Path, overrides: &[String]) -
     program.args(overrides.iter().flat_map(|key_value| ["-C", key_value])).output().unwrap()
 }
 
-/// Ports that were free a moment ago, all different.
+/// Ports that are free and that nobody else is given: each test process has some of its own, below those that the system
+/// gives to clients.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    held.each_ref().map(|listener| listener.local_addr().unwrap().port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let first = 10_000 + std::process::id() % 175 * 128;
+    [(); N].map(|()| {
+        let mut ports = (0..128).map(|_| u16::try_from(first + NEXT.fetch_add(1, Ordering::Relaxed) % 128).unwrap());
+        ports.find(is_free).unwrap()
+    })
 }
 
 pub(crate) fn channel(port: u16) -> Channel {
