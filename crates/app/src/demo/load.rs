@@ -83,19 +83,21 @@ impl Load {
 
     /// An offer each way, until it commits: from then on both participants know the model and the parties of both.
     pub(crate) async fn warm_up(&self) -> Result<(), RpcError> {
-        for (n, side) in self.sides.iter().enumerate() {
+        let offer = async |n: usize| {
+            let side = &self.sides[n];
             let command = self.workload.offer(&side.party, &self.sides[1 - n].party, 1);
             let until = Instant::now() + WARM_UP;
-            for attempt in 0.. {
+            for attempt in 0_u64.. {
                 let id = format!("warm-up-{n}-{attempt}");
                 match submit(side.replicas[0].clone(), &side.party, &id, command.clone()).await {
-                    Ok(_) => break,
                     Err(error) if Instant::now() > until => return Err(error),
                     Err(_) => tokio::time::sleep(PAUSE).await,
+                    Ok(_) => break,
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        tokio::try_join!(offer(0), offer(1)).map(|_| ())
     }
 
     /// Submits one command after the other until the load is stopped; finishes the one under way.

@@ -288,12 +288,13 @@ async fn side(
     let ports = processes.iter().filter(|p| p.logical == participant).filter_map(|p| p.second_port);
     let replicas = ports.map(channel).collect::<Result<Vec<_>, _>>()?;
     let first = replicas.first().cloned().ok_or_else(|| io::Error::other("a participant without replicas"))?;
-    let request = AllocatePartyRequest { party_id_hint: party.into(), ..AllocatePartyRequest::default() };
-    let answer = PartyManagementServiceClient::new(first.clone()).allocate_party(request).await;
-    let party = answer.map_err(call("allocating a party"))?.into_inner().party_details.unwrap_or_default().party;
-    let request = UploadDarFileRequest { dar_file, ..UploadDarFileRequest::default() };
+    let allocation = AllocatePartyRequest { party_id_hint: party.into(), ..AllocatePartyRequest::default() };
+    let mut parties = PartyManagementServiceClient::new(first.clone());
+    let upload = UploadDarFileRequest { dar_file, ..UploadDarFileRequest::default() };
     let mut packages = PackageManagementServiceClient::new(first).max_encoding_message_size(rpc::MAX_DECODING_BYTES);
-    packages.upload_dar_file(request).await.map_err(call("uploading the model"))?;
+    let (allocated, uploaded) = tokio::join!(parties.allocate_party(allocation), packages.upload_dar_file(upload));
+    uploaded.map_err(call("uploading the model"))?;
+    let party = allocated.map_err(call("allocating a party"))?.into_inner().party_details.unwrap_or_default().party;
     Ok(Side { participant, party, replicas })
 }
 
