@@ -98,6 +98,7 @@ async fn an_iou_is_issued_transferred_and_called() {
     world.commit(1, "transfer", &alice, model.exercise("Iou", "Iou", &iou, "Transfer", [party(&bob)])).await;
     // Alice's participant hosts nobody who is concerned any more.
     assert_eq!(world.active(1, "Iou").await, []);
+    world.shown(0, 2).await;
     let iou = world.contract(0, "Iou").await;
     world.commit(0, "call", &bob, model.exercise("Iou", "Iou", &iou, "Call", [])).await;
     assert_eq!(world.active(0, "Iou").await, []);
@@ -121,6 +122,7 @@ async fn a_house_is_painted_for_an_iou() {
     let accept = model.exercise("Paint", "OfferToPaintHouseByPainter", &offer, "AcceptByOwner", accept);
     world.commit(1, "accept", &owner, accept).await;
     // The painter has the money, both have the contract, and nobody sees more than that.
+    world.shown(0, 3).await;
     let paid = world.contract(0, "Iou").await;
     assert_eq!(world.contract(0, "PaintHouse").await, world.contract(1, "PaintHouse").await);
     assert_eq!(world.active(1, "Iou").await, []);
