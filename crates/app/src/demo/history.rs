@@ -1,9 +1,12 @@
 //! What the demo's clients and readers saw, for the checker and the report.
 
 use checker::{Outcome, Record};
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::time::Instant;
 
@@ -20,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) records: Vec<Record>,
     /// From submission to answer, in microseconds.
     pub(crate) latencies: Vec<i64>,
+    /// What each participant's reader got: participant and update.
+    pub(crate) seen: BTreeSet<(&'static str, String)>,
     /// When each participant's reader got an update.
     pub(crate) arrivals: Vec<(&'static str, i64)>,
     /// Topology changes asked for: begin and end.

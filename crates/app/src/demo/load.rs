@@ -186,7 +186,10 @@ impl Load {
             match message.update {
                 Some(Update::Transaction(transaction)) => {
                     let now = self.history.now();
-                    self.history.with(|h| h.arrivals.push((own.participant, now)));
+                    self.history.with(|h| {
+                        h.arrivals.push((own.participant, now));
+                        h.seen.insert((own.participant, transaction.update_id.clone()));
+                    });
                     *offset = Some(transaction.offset);
                     for created in transaction.events.into_iter().filter_map(|e| match e.event {
                         Some(event::Event::Created(created)) => Some(created),

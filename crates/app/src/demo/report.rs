@@ -1,6 +1,9 @@
 //! What came of a run.
 
-use super::{history::History, layout::Kind};
+use super::{
+    history::{History, Inner, Kill},
+    layout::Kind,
+};
 use checker::{Counts, Kind as Wrong, Outcome, Record, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -131,21 +134,7 @@ pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
 pub(crate) fn failover(history: &History, kind: Kind) -> Times {
     let took: Vec<i64> = history.with(|h| {
         let commits = commits(&h.records);
-        h.kills
-            .iter()
-            .filter(|kill| kill.kind == kind)
-            .filter_map(|kill| match kind {
-                Kind::Manager => {
-                    h.topology.iter().filter(|(begin, _)| *begin >= kill.at).map(|(_, end)| end - kill.at).min()
-                }
-                Kind::Sequencer => Some(longest_gap(&h.arrivals, kill.at)),
-                Kind::Mediator | Kind::Participant => commits
-                    .iter()
-                    .filter(|c| c.submitted >= kill.at && (kind == Kind::Mediator || c.participant == kill.logical))
-                    .map(|c| c.answered - kill.at)
-                    .min(),
-            })
-            .collect()
+        h.kills.iter().filter(|kill| kill.kind == kind).filter_map(|kill| took(h, &commits, kill)).collect()
     });
     times(took)
 }
@@ -158,6 +147,26 @@ fn rejections(records: &[Record]) -> BTreeMap<String, usize> {
         }
     }
     by_code
+}
+
+/// What was killed last, and how long that took to be made good; `None` before the first kill and during a failover.
+pub(crate) fn last_failover(history: &History) -> Option<(&'static str, f64)> {
+    history.with(|h| {
+        let kill = h.kills.last()?;
+        Some((kill.kind.name(), millis(took(h, &commits(&h.records), kill)?)))
+    })
+}
+
+fn took(h: &Inner, commits: &[Commit<'_>], kill: &Kill) -> Option<i64> {
+    match kill.kind {
+        Kind::Manager => h.topology.iter().filter(|(begin, _)| *begin >= kill.at).map(|(_, end)| end - kill.at).min(),
+        Kind::Sequencer => Some(longest_gap(&h.arrivals, kill.at)),
+        Kind::Mediator | Kind::Participant => commits
+            .iter()
+            .filter(|c| c.submitted >= kill.at && (kill.kind == Kind::Mediator || c.participant == kill.logical))
+            .map(|c| c.answered - kill.at)
+            .min(),
+    }
 }
 
 fn times(mut took: Vec<i64>) -> Times {

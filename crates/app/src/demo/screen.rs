@@ -4,7 +4,7 @@ use super::{
     admin,
     layout::{Kind, Process},
     network::{DemoError, Network},
-    report::failover,
+    report::{failover, last_failover},
 };
 use checker::{Outcome, Record};
 use ratatui::{
@@ -21,6 +21,9 @@ use wire::concordat::admin::v1::{NodeStatus, SetPassiveRequest, StatusResponse};
 
 /// Between two drawings.
 const REFRESH: Duration = Duration::from_millis(200);
+
+/// Until a stream shows what was committed, in microseconds.
+const SHOWN_WITHIN: i64 = 5_000_000;
 
 /// A row of the table.
 pub(crate) struct NodeLine {
@@ -112,16 +115,31 @@ fn counters(network: &Network) -> String {
     let percent = |p: usize| latencies.get(latencies.len() * p / 100).map_or(0, |micros| micros / 1000);
     let seconds = (history.now() / 1_000_000).max(1);
     let verdict = history.with(|h| checker::check(&h.records));
-    let last = Kind::ALL.map(|kind| format!("{} {} ms", kind.name(), failover(history, kind).max)).join(" · ");
+    let worst = Kind::ALL.map(|kind| format!("{} {} ms", kind.name(), failover(history, kind).max)).join(" · ");
+    let last = last_failover(history).map_or_else(|| "-".into(), |(kind, ms)| format!("{kind} {ms} ms"));
     format!(
         "attempts {submitted} · committed {committed} ({}/s) · rejected {rejected} · unknown {unknown} · in flight {} · \
-         latency p50 {} ms p99 {} ms\nduplicated {} · worst failover: {last}",
+         latency p50 {} ms p99 {} ms\nlost {} · duplicated {} · last failover: {last} · worst: {worst}",
         committed / usize::try_from(seconds).unwrap_or(1),
         history.in_flight(),
         percent(50),
         percent(99),
+        lost(network),
         verdict.count(checker::Kind::Duplicated),
     )
+}
+
+/// Commands that clients were told are committed a while ago, and that some participant's stream has not shown.
+fn lost(network: &Network) -> usize {
+    let sides = network.load.sides.each_ref().map(|side| side.participant);
+    let before = network.history.now() - SHOWN_WITHIN;
+    network.history.with(|h| {
+        let committed = h.records.iter().filter_map(|record| match record {
+            Record::Answer { at, outcome: Outcome::Committed { update_id }, .. } if *at < before => Some(update_id),
+            _ => None,
+        });
+        committed.filter(|id| sides.iter().any(|side| !h.seen.contains(&(*side, (*id).clone())))).count()
+    })
 }
 
 fn draw(frame: &mut Frame<'_>, lines: &[NodeLine], counters: &str, message: &str) {
