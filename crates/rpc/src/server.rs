@@ -1,6 +1,6 @@
 //! Servers: one port, its services, gRPC health and reflection.
 
-use crate::{ServerTls, TlsError, tls::Acceptor};
+use crate::{ServerTls, TlsError, tls::Acceptor, unimplemented};
 use base::limits::MAX_MESSAGE_BYTES;
 use futures::{StreamExt as _, future::ready};
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
@@ -10,7 +10,7 @@ use tonic::{
     body::Body,
     codegen::{Service, http},
     server::NamedService,
-    service::RoutesBuilder,
+    service::{Routes, RoutesBuilder},
     transport::Server,
 };
 
@@ -197,7 +197,7 @@ impl Bound {
             .http2_keepalive_timeout(Some(config.keep_alive_timeout))
             .max_concurrent_streams(config.max_concurrent_streams)
             .http2_max_header_list_size(16 * 1024)
-            .add_routes(self.services.routes.routes());
+            .add_routes(naming_what_is_unknown(self.services.routes.routes()));
         let connections = TcpListenerStream::new(self.port.listener).map(|accepted| {
             let stream = accepted?;
             stream.set_nodelay(true)?;
@@ -218,6 +218,12 @@ impl Bound {
     }
 }
 
+/// A method of a service that this port does not have is answered with its name.
+fn naming_what_is_unknown(routes: Routes) -> Routes {
+    let unknown = |uri: http::Uri| async move { unimplemented(uri.path().trim_start_matches('/')).into_http::<Body>() };
+    Routes::from(routes.into_axum_router().fallback(unknown))
+}
+
 fn refused(error: &io::Error) {
     tracing::debug!("a connection was refused: {error}");
 }
@@ -229,6 +235,9 @@ pub const MAX_DECODING_BYTES: usize = MAX_MESSAGE_BYTES + 64 * 1024;
 mod tests {
     use super::*;
     use crate::{ChannelConfig, connect_lazy};
+    use canton_proto::com::daml::ledger::api::v2::{
+        GetLedgerApiVersionRequest, version_service_client::VersionServiceClient,
+    };
     use tokio::sync::oneshot;
     use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
@@ -254,6 +263,10 @@ mod tests {
             assert_eq!(check(&mut client, "writer").await, Ok(1));
             health.set("writer", false).await;
             assert_eq!(check(&mut client, "writer").await, Ok(2));
+            let mut client = VersionServiceClient::new(connect_lazy(&uri, &ChannelConfig::default()).unwrap());
+            let unknown = client.get_ledger_api_version(GetLedgerApiVersionRequest {}).await.unwrap_err();
+            assert_eq!(unknown.code(), tonic::Code::Unimplemented);
+            assert!(unknown.message().contains("VersionService/GetLedgerApiVersion"), "{unknown}");
             stop.send(()).unwrap();
         };
         let (served, ()) = tokio::join!(serving, calls);
