@@ -3,7 +3,6 @@
 use crate::{
     ApiError, Enrich, Writes,
     convert::{TransactionFilter, parties},
-    route::Router,
 };
 use canton_proto::com::daml::ledger::api::v2::{
     admin::{
@@ -20,7 +19,7 @@ use canton_proto::com::daml::ledger::api::v2::{
     version_service_server::VersionServiceServer,
 };
 use ledger::Ledger;
-use rpc::{ChannelConfig, MAX_DECODING_BYTES, Services};
+use rpc::{MAX_DECODING_BYTES, PassOn, Repeat, Router, Services};
 use std::{sync::Arc, time::Duration};
 use tasks::Tasks;
 use transaction::Parties;
@@ -29,6 +28,7 @@ use transaction::Parties;
 #[derive(Clone)]
 pub struct LedgerApi {
     pub(crate) ledger: Ledger,
+    pub(crate) writes: Arc<dyn Writes>,
     pub(crate) router: Router,
     pub(crate) enrich: Arc<dyn Enrich>,
     pub(crate) tasks: Tasks,
@@ -38,21 +38,18 @@ pub struct LedgerApi {
 pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl LedgerApi {
-    /// Over a participant's read model and its writes.
+    /// Over a participant's read model and its writes; `router` leads to the Ledger API of the active replica.
     #[must_use]
-    pub fn new(ledger: Ledger, writes: Arc<dyn Writes>, enrich: Arc<dyn Enrich>, tasks: Tasks) -> Self {
-        Self { ledger, router: Router::new(writes), enrich, tasks }
-    }
-
-    /// How the other replicas' Ledger APIs are called.
-    #[must_use]
-    pub fn with_channel(self, channel: ChannelConfig) -> Self {
-        Self { router: self.router.with_channel(channel), ..self }
+    pub fn new(ledger: Ledger, writes: Arc<dyn Writes>, router: Router, enrich: Arc<dyn Enrich>, tasks: Tasks) -> Self {
+        Self { ledger, writes, router, enrich, tasks }
     }
 
     /// Adds all services to a port.
     #[must_use]
     pub fn serve(&self, services: Services) -> Services {
+        let packages = PackageManagementServiceServer::new(self.clone()).max_decoding_message_size(MAX_DECODING_BYTES);
+        let (parties, users) =
+            (PartyManagementServiceServer::new(self.clone()), UserManagementServiceServer::new(self.clone()));
         services
             .with(VersionServiceServer::new(self.clone()))
             .with(StateServiceServer::new(self.clone()))
@@ -61,9 +58,9 @@ impl LedgerApi {
             .with(CommandSubmissionServiceServer::new(self.clone()).max_decoding_message_size(MAX_DECODING_BYTES))
             .with(CommandCompletionServiceServer::new(self.clone()))
             .with(PackageServiceServer::new(self.clone()).max_encoding_message_size(MAX_DECODING_BYTES))
-            .with(PackageManagementServiceServer::new(self.clone()).max_decoding_message_size(MAX_DECODING_BYTES))
-            .with(PartyManagementServiceServer::new(self.clone()))
-            .with(UserManagementServiceServer::new(self.clone()))
+            .with(PassOn::new(packages, &self.router, passed_on))
+            .with(PassOn::new(parties, &self.router, passed_on))
+            .with(PassOn::new(users, &self.router, passed_on))
     }
 
     /// The parties hosted here.
@@ -85,5 +82,14 @@ impl LedgerApi {
         let parties = &parties(act_as, "act_as")? | &parties(read_as, "read_as")?;
         let events = crate::convert::EventFilter::of_parties(&parties);
         Ok(TransactionFilter { events, shape: crate::convert::Shape::AcsDelta })
+    }
+}
+
+/// The methods of the management services that only the active replica can carry out.
+fn passed_on(method: &str) -> Option<Repeat> {
+    match method {
+        "UploadDarFile" => Some(Repeat::Harmless),
+        "AllocateParty" | "CreateUser" | "DeleteUser" | "GrantUserRights" | "RevokeUserRights" => Some(Repeat::Never),
+        _ => None,
     }
 }

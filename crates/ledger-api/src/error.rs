@@ -42,9 +42,6 @@ pub enum ApiError {
     /// The database cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No replica is active, or the call was forwarded to one that is not.
-    #[error("no active replica of the participant can be reached; try again")]
-    NoActive,
     /// The participant has no identity yet.
     #[error("the participant is not initialized yet; try again")]
     NotInitialized,
@@ -75,7 +72,6 @@ impl Coded for ApiError {
             Self::NoPackage(_) => codes::PACKAGE_NOT_FOUND,
             Self::NoUser(_) => codes::USER_NOT_FOUND,
             Self::Store(error) => error.code(),
-            Self::NoActive => codes::NODE_IS_PASSIVE_REPLICA,
             Self::NotInitialized => codes::NODE_NOT_INITIALIZED,
             Self::Timeout => codes::REQUEST_TIME_OUT,
         }
@@ -85,6 +81,12 @@ impl Coded for ApiError {
 /// The status of an error without correlation id.
 pub(crate) fn refuse(error: &dyn Coded) -> Status {
     status(error, &CorrelationId::default())
+}
+
+/// The same for what the participant refuses.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub(crate) fn refused(error: crate::Refusal) -> Status {
+    refuse(error.as_ref())
 }
 
 impl From<ApiError> for Status {

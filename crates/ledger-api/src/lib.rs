@@ -1,7 +1,7 @@
 //! The Ledger API v2 (spec/surface.md §4.1) over the read model of `ledger`.
 //!
 //! Every replica answers. Reads, streams and waiting are served here, from the shared database; a write goes to
-//! [`Writes`] where this replica is active, and otherwise once over the wire to the one that is (`route.rs`).
+//! [`Writes`] where this replica is active, and otherwise once over the wire to the one that is (`rpc`'s router).
 //! `convert/` turns messages into values and back; `service/` has one file per service.
 //!
 //! The participant implements [`Writes`] and [`Enrich`]; nothing here knows how it does.
@@ -9,7 +9,6 @@
 mod api;
 mod convert;
 mod error;
-mod route;
 mod service;
 mod stream;
 mod writes;
@@ -17,5 +16,4 @@ mod writes;
 pub use api::LedgerApi;
 pub use convert::{CommandKind, Commands, DeduplicationPeriod, PackageRef, TemplateRef};
 pub use error::ApiError;
-pub use route::{Active, FORWARDED};
 pub use writes::{ConnectedSynchronizer, Enrich, PartyHint, Plain, Refusal, Writes};

@@ -1,10 +1,9 @@
 //! What the participant does for this room.
 
-use crate::{convert::Commands, route::Active};
+use crate::convert::Commands;
 use base::{Coded, Identifier, Name, ParticipantId, PartyId, SynchronizerId, UserId};
 use bytes::Bytes;
 use ledger::User;
-use tokio::sync::watch;
 use transaction::Value;
 
 /// Why the participant refuses.
@@ -22,12 +21,10 @@ pub struct ConnectedSynchronizer {
     pub id: SynchronizerId,
 }
 
-/// Writes of the Ledger API. Called on the active replica only, except for the first three methods.
+/// Writes of the Ledger API. A replica that is not active refuses them as such, so that they are passed on; it answers the
+/// first two.
 #[tonic::async_trait]
 pub trait Writes: Send + Sync + 'static {
-    /// Where the active replica is, as this one knows it.
-    fn active(&self) -> watch::Receiver<Active>;
-
     /// The participant; none before it has an identity.
     fn participant(&self) -> Option<ParticipantId>;
 

@@ -18,12 +18,10 @@ use ledger_api::{Commands, ConnectedSynchronizer, PartyHint, Refusal, Writes};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// One replica's end of the Ledger API: writes where it is active, knows who is where it is not.
+/// One replica's end of the Ledger API: writes where it is active.
 pub struct ParticipantWrites {
     db: Db,
     interpreter: Arc<dyn Interpreter>,
-    /// Who is active.
-    active: watch::Receiver<ledger_api::Active>,
     /// What this replica does while it is active.
     here: watch::Receiver<Option<Arc<Active>>>,
     /// Known from the first time on that anybody asked.
@@ -31,16 +29,15 @@ pub struct ParticipantWrites {
 }
 
 impl ParticipantWrites {
-    /// `active` says who is, `here` holds the active part while it is this replica.
+    /// `here` holds the active part while it is this replica.
     #[must_use]
     pub fn new(
         db: Db,
         interpreter: Arc<dyn Interpreter>,
-        active: watch::Receiver<ledger_api::Active>,
         here: watch::Receiver<Option<Arc<Active>>>,
         participant: watch::Sender<Option<ParticipantId>>,
     ) -> Self {
-        Self { db, interpreter, active, here, participant }
+        Self { db, interpreter, here, participant }
     }
 
     fn here(&self) -> Result<Arc<Active>, Refusal> {
@@ -68,10 +65,6 @@ async fn read_dar(
 
 #[tonic::async_trait]
 impl Writes for ParticipantWrites {
-    fn active(&self) -> watch::Receiver<ledger_api::Active> {
-        self.active.clone()
-    }
-
     fn participant(&self) -> Option<ParticipantId> {
         self.participant.borrow().clone()
     }

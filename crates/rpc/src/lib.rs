@@ -1,14 +1,16 @@
 //! gRPC between nodes and towards clients: servers, channels, TLS, generated service stubs.
 //!
 //! The only place where an error of ours becomes a [`tonic::Status`] ([`status`]), and where a status that came
-//! from a peer becomes an error of ours ([`RpcError`]). Rooms from the frame upwards enter; business logic does not.
+//! from a peer becomes an error of ours ([`RpcError`]); calls find the active replica here ([`Router`]). Rooms from the frame upwards enter; business logic does not.
 
 mod channel;
+mod route;
 mod server;
 mod status;
 mod tls;
 
 pub use channel::{ChannelConfig, Endpoints, connect_lazy};
+pub use route::{Active, FORWARDED, PassOn, Repeat, Router, forwarded, is_forwarded};
 pub use server::{Bound, HealthReporter, Listen, MAX_DECODING_BYTES, Port, ServeError, ServerConfig, Services};
 pub use status::{CorrelationId, RpcError, status, unimplemented};
 pub use tls::{ClientAuth, ClientTls, ServerTls, TlsError};

@@ -13,12 +13,7 @@ use ::base::{MediatorId, SynchronizerId};
 use ::config::{Api, NodeCommon};
 use ::node::{ActiveReplica, NodeKind, NodeStatus, PartError, Replica};
 use ::rpc::{
-    HealthReporter,
-    services::concordat::admin::v1::{
-        manager_admin_service_server::ManagerAdminServiceServer,
-        mediator_admin_service_server::MediatorAdminServiceServer,
-        sequencer_admin_service_server::SequencerAdminServiceServer,
-    },
+    HealthReporter, services::concordat::admin::v1::sequencer_admin_service_server::SequencerAdminServiceServer,
 };
 use ::sequencer::{Sequencer, SequencerError};
 use ::store::{Db, StoreError};
@@ -105,8 +100,8 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     let services = host.admin_services(node)?;
     let services = services
         .with(SequencerAdminServiceServer::new(sequencer::Admin { sequencer }))
-        .with(MediatorAdminServiceServer::from_arc(mediator))
-        .with(ManagerAdminServiceServer::from_arc(manager));
+        .with(mediator::service(mediator, &host.admin_router(node, &domain.mediator)?))
+        .with(manager::service(manager, &host.admin_router(node, &domain.manager)?));
     for health in [Some(services.health()), health::serve_node(host, node).await?].into_iter().flatten() {
         host.tasks.spawn_cancellable("gRPC health", domain.clone().report_health(health)).detach();
     }

@@ -5,15 +5,20 @@ use crate::daemon::storage::profile;
 use ::base::Coded;
 use ::config::{Api, Identifier, NodeCommon};
 use ::identity::Identity;
-use ::node::{NodeKind, Nodes, Replica, ReplicaConfig};
+use ::node::{ActiveReplica, Entry, NodeKind, Nodes, PartError, Replica, ReplicaConfig};
 use ::rpc::{
-    Bound, CorrelationId, HealthReporter, Listen, Port, ServerConfig, Services,
+    Active, Bound, ChannelConfig, CorrelationId, HealthReporter, Listen, Port, Router, ServerConfig, Services,
     services::concordat::admin::v1::node_service_server::NodeServiceServer,
 };
 use ::store::{Db, Guard, Migrations, StoreError};
 use ::tasks::Tasks;
 use ::wire::concordat::admin::v1::PortStatus;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
 use tonic::Status;
+
+/// Tells the other replicas that the node has been given what [`Host::follow`] waits for.
+const SETTLED: &str = "node_settled";
 
 /// The process, as its nodes see it.
 pub(crate) struct Host {
@@ -56,6 +61,57 @@ impl Host {
             replica.report_health(health, vec![String::new(), service.to_owned()], &self.tasks).await;
         }
         Ok(())
+    }
+
+    /// Shows what the active replica stores once and for all, also on the others.
+    pub(crate) fn follow<T: Send + Sync + 'static>(
+        &self,
+        db: &Db,
+        shown: &watch::Sender<Option<T>>,
+        load: fn(Db) -> BoxFuture<'static, Result<Option<T>, PartError>>,
+    ) {
+        let (db, shown, mut news) = (db.clone(), shown.clone(), db.listen(SETTLED));
+        let follow = async move {
+            while shown.borrow().is_none() {
+                match load(db.clone()).await {
+                    Ok(Some(stored)) => drop(shown.send_replace(Some(stored))),
+                    Ok(None) => news.changed().await,
+                    Err(error) => {
+                        tracing::warn!(node = db.node(), "what the node was given cannot be read: {error}");
+                        news.changed().await;
+                    }
+                }
+            }
+        };
+        self.tasks.spawn_cancellable("follow the active replica", follow).detach();
+    }
+
+    /// Leads calls to the active replica's API; `uri` says where a replica serves it.
+    pub(crate) fn router(
+        &self,
+        node: &NodeCommon,
+        replica: &Replica,
+        api: &Api,
+        uri: fn(Entry) -> Option<String>,
+    ) -> Result<Router, DaemonError> {
+        let forwards = node.replication.forward_when_passive;
+        let translate = move |active| match active {
+            ActiveReplica::Here => Active::Here,
+            ActiveReplica::At(entry) if forwards => uri(entry).map_or(Active::Elsewhere, Active::At),
+            ActiveReplica::At(_) => Active::Elsewhere,
+            ActiveReplica::Nobody => Active::Nobody,
+        };
+        let mut channel = ChannelConfig::default();
+        if let Some(tls) = &api.tls {
+            let failed = |source| DaemonError::Tls { node: node.name.clone(), source };
+            channel.tls = super::tls::own_client(tls).map_err(failed)?;
+        }
+        Ok(Router::new(replica.watch_active(translate, &self.tasks), channel))
+    }
+
+    /// The same for the admin API.
+    pub(crate) fn admin_router(&self, node: &NodeCommon, replica: &Replica) -> Result<Router, DaemonError> {
+        self.router(node, replica, &node.admin_api, |entry| Some(entry.admin_uri))
     }
 
     pub(crate) fn serve(&self, bound: Bound) {
@@ -143,14 +199,22 @@ pub(crate) fn identifier(node: &NodeCommon) -> String {
     }
 }
 
+/// After storing what [`Host::follow`] waits for.
+pub(crate) fn settled(db: &Db) {
+    db.notify(SETTLED);
+}
+
 /// The keys of a logical node; whoever needs them first makes them.
-pub(crate) async fn identity<G: Guard>(db: &Db, right: &G, name: &str) -> Result<Identity, ::node::PartError> {
+pub(crate) async fn identity<G: Guard>(db: &Db, right: &G, name: &str) -> Result<Identity, PartError> {
     if let Some(identity) = Identity::load(db).await? {
         return Ok(identity);
     }
     let (identity, rows) = Identity::create(name)?;
     match db.commit(right, rows).await {
-        Ok(_) => Ok(identity),
+        Ok(_) => {
+            settled(db);
+            Ok(identity)
+        }
         // An attempt before this one, or another process, may have stored its keys.
         Err(StoreError::Conflict { .. } | StoreError::Contention(_)) => {
             Identity::load(db).await?.ok_or_else(|| "the keys cannot be stored".into())

@@ -3,7 +3,7 @@
 use super::{
     DaemonError,
     domain::Home,
-    host::{Host, NamedPort, identifier, identity, refuse, replica_config},
+    host::{Host, NamedPort, identifier, identity, refuse, replica_config, settled},
     topology::{Unreadable, from_wire, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
@@ -12,8 +12,9 @@ use ::crypto::PublicKey;
 use ::identity::Identity;
 use ::manager::{Context, ManagerError, Setup};
 use ::node::{NodeKind, Part, PartError, Replica};
-use ::rpc::services::concordat::admin::v1::manager_admin_service_server::{
-    ManagerAdminService, ManagerAdminServiceServer,
+use ::rpc::{
+    PassOn, Repeat, Router,
+    services::concordat::admin::v1::manager_admin_service_server::{ManagerAdminService, ManagerAdminServiceServer},
 };
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
@@ -21,11 +22,8 @@ use ::telemetry::Lag;
 use ::topology::{Mapping, Parameters};
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tonic::{Request, Response, Status};
 
 /// Wishes of operators that wait for the manager.
@@ -40,9 +38,10 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
     let replica_config = replica_config(node, NodeKind::Manager, &admin, None);
     let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
 
+    host.follow(&part.db, &part.setup, |db| async move { Ok(::manager::setup(&db).await?) }.boxed());
     let (shown, ports, known) = (replica.clone(), vec![admin.status()], part.clone());
     host.nodes.register(&node.name, Some(replica.clone()), move || {
-        let setup = known.setup();
+        let setup = known.setup.borrow().clone();
         NodeStatus {
             initialized: setup.is_some(),
             member: setup.map(|s| s.synchronizer.member().to_string()).unwrap_or_default(),
@@ -51,10 +50,19 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
             ..shown.status()
         }
     });
-    let services = host.admin_services(node)?.with(ManagerAdminServiceServer::from_arc(part));
+    let services = host.admin_services(node)?.with(service(part, &host.admin_router(node, &replica)?));
     host.report_health(node, &replica, "domain-manager", services.health()).await?;
     host.serve(admin.port.with(services));
     Ok(())
+}
+
+/// Its admin API, answered by the active replica.
+pub(crate) fn service(part: Arc<Manager>, router: &Router) -> PassOn<ManagerAdminServiceServer<Manager>> {
+    PassOn::new(ManagerAdminServiceServer::from_arc(part), router, |method| match method {
+        // Somebody else may have changed them in between.
+        "SetParameters" => Some(Repeat::Never),
+        _ => Some(Repeat::Harmless),
+    })
 }
 
 /// The database of a manager.
@@ -85,7 +93,7 @@ pub(crate) struct Manager {
     term: Mutex<Option<Term>>,
     lag: Lag,
     /// As far as this replica has seen.
-    setup: RwLock<Option<Setup>>,
+    setup: watch::Sender<Option<Setup>>,
 }
 
 struct Term {
@@ -121,12 +129,8 @@ impl Coded for Refused {
 
 impl Manager {
     pub(crate) fn new(db: Db, name: String, parameters: Parameters, home: Option<Arc<Home>>) -> Arc<Self> {
-        let (term, lag, setup) = (Mutex::new(None), Lag::default(), RwLock::default());
+        let (term, lag, setup) = (Mutex::new(None), Lag::default(), watch::Sender::new(None));
         Arc::new(Self { db, name, parameters, home, term, lag, setup })
-    }
-
-    fn setup(&self) -> Option<Setup> {
-        self.setup.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Starts to work, if there is a synchronizer and the manager does not work already.
@@ -137,7 +141,7 @@ impl Manager {
             ::manager::initialize(&self.db, &term.epoch, &setup, topology).await?;
         }
         let Some(setup) = ::manager::setup(&self.db).await? else { return Ok(()) };
-        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Some(setup.clone());
+        self.setup.send_replace(Some(setup.clone()));
         if term.requests.is_none() {
             let (requests, inbox) = mpsc::channel(REQUESTS);
             term.requests = Some(requests);
@@ -206,6 +210,7 @@ impl ManagerAdminService for Manager {
         let synchronizer = base::SynchronizerId(term.identity.uid().clone());
         let setup = Setup { synchronizer, sequencers: request.sequencers };
         ::manager::initialize(&self.db, &term.epoch, &setup, &topology).await.map_err(refuse)?;
+        settled(&self.db);
         self.run(term).await.map_err(refuse)?;
         Ok(Response::new(InitializeManagerResponse {}))
     }

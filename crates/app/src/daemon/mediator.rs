@@ -3,7 +3,7 @@
 use super::{
     DaemonError,
     domain::Home,
-    host::{Host, NamedPort, identity, refuse, replica_config},
+    host::{Host, NamedPort, identity, refuse, replica_config, settled},
     topology::{from_wire, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
@@ -11,8 +11,9 @@ use ::config::NodeCommon;
 use ::identity::Identity;
 use ::mediator::{Context, MediatorError, Setup};
 use ::node::{NodeKind, Part, PartError, Replica};
-use ::rpc::services::concordat::admin::v1::mediator_admin_service_server::{
-    MediatorAdminService, MediatorAdminServiceServer,
+use ::rpc::{
+    PassOn, Repeat, Router,
+    services::concordat::admin::v1::mediator_admin_service_server::{MediatorAdminService, MediatorAdminServiceServer},
 };
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
@@ -20,7 +21,7 @@ use ::telemetry::Lag;
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tonic::{Request, Response, Status};
 
 pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(), DaemonError> {
@@ -32,9 +33,10 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
     let replica_config = replica_config(node, NodeKind::Mediator, &admin, None);
     let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
 
+    host.follow(&part.db, &part.setup, |db| async move { Ok(::mediator::setup(&db).await?) }.boxed());
     let (shown, ports, known) = (replica.clone(), vec![admin.status()], part.clone());
     host.nodes.register(&node.name, Some(replica.clone()), move || {
-        let setup = known.setup();
+        let setup = known.setup.borrow().clone();
         NodeStatus {
             initialized: setup.is_some(),
             member: setup.map(|s| s.mediator.member().to_string()).unwrap_or_default(),
@@ -43,10 +45,16 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
             ..shown.status()
         }
     });
-    let services = host.admin_services(node)?.with(MediatorAdminServiceServer::from_arc(part));
+    let services = host.admin_services(node)?.with(service(part, &host.admin_router(node, &replica)?));
     host.report_health(node, &replica, "mediator", services.health()).await?;
     host.serve(admin.port.with(services));
     Ok(())
+}
+
+/// Its admin API, answered by the active replica.
+pub(crate) fn service(part: Arc<Mediator>, router: &Router) -> PassOn<MediatorAdminServiceServer<Mediator>> {
+    // All it does twice is the same twice.
+    PassOn::new(MediatorAdminServiceServer::from_arc(part), router, |_| Some(Repeat::Harmless))
 }
 
 /// The database of a mediator.
@@ -62,7 +70,7 @@ pub(crate) struct Mediator {
     term: Mutex<Option<Term>>,
     lag: Lag,
     /// As far as this replica has seen.
-    setup: std::sync::RwLock<Option<Setup>>,
+    setup: watch::Sender<Option<Setup>>,
 }
 
 struct Term {
@@ -88,11 +96,7 @@ impl Coded for Passive {
 
 impl Mediator {
     pub(crate) fn new(db: Db, home: Option<Arc<Home>>) -> Arc<Self> {
-        Arc::new(Self { db, home, term: Mutex::new(None), lag: Lag::default(), setup: std::sync::RwLock::default() })
-    }
-
-    fn setup(&self) -> Option<Setup> {
-        self.setup.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        Arc::new(Self { db, home, term: Mutex::new(None), lag: Lag::default(), setup: watch::Sender::new(None) })
     }
 
     /// Starts to work, if the mediator knows where it belongs and does not work already.
@@ -107,7 +111,7 @@ impl Mediator {
             ::mediator::initialize(&self.db, &term.epoch, &setup, topology).await?;
         }
         let Some(setup) = ::mediator::setup(&self.db).await? else { return Ok(()) };
-        *self.setup.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(setup.clone());
+        self.setup.send_replace(Some(setup.clone()));
         if !std::mem::replace(&mut term.runs, true) {
             let (epoch, identity) = (term.epoch.clone(), term.identity.clone());
             let context = Context { db: self.db.clone(), epoch, identity, setup, lag: self.lag.clone() };
@@ -160,6 +164,7 @@ impl MediatorAdminService for Mediator {
         };
         let topology = from_wire(&request.topology).map_err(refuse)?;
         ::mediator::initialize(&self.db, &term.epoch, &setup, &topology).await.map_err(refuse)?;
+        settled(&self.db);
         self.run(term).await.map_err(refuse)?;
         Ok(Response::new(InitializeMediatorResponse {}))
     }

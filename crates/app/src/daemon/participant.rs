@@ -3,16 +3,15 @@
 use super::{
     DaemonError,
     host::{Host, NamedPort, identifier, port_failed, refuse, replica_config},
-    tls,
 };
 use ::base::ParticipantId;
 use ::identity::Identity;
 use ::ledger::Ledger;
 use ::ledger_api::LedgerApi;
-use ::node::{ActiveReplica, NodeKind, Part, PartError, Replica};
+use ::node::{NodeKind, Part, PartError, Replica};
 use ::participant::{Active, DamlEngine, Interpreter, ParticipantError, ParticipantWrites, follow_packages};
 use ::rpc::{
-    ChannelConfig, Services,
+    PassOn, Repeat, Services,
     services::concordat::admin::v1::participant_admin_service_server::{
         ParticipantAdminService, ParticipantAdminServiceServer,
     },
@@ -45,18 +44,14 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     let replica_config = replica_config(node, NodeKind::Participant, &admin, Some(&ledger_port));
     let replica = Replica::start(db.clone(), replica_config, part.clone(), &host.tasks).map_err(failed)?;
     follow_packages(&db, interpreter.clone(), &host.tasks);
-    follow_id(&part, &replica, &host.tasks);
+    host.follow(&db, &part.id, |db| {
+        async move { Ok(Identity::load(&db).await?.map(|identity| ParticipantId(identity.uid().clone()))) }.boxed()
+    });
 
-    let forwards = node.replication.forward_when_passive;
-    let active = replica.watch_active(move |active| route(active, forwards), &host.tasks);
+    let router = host.router(node, &replica, &config.ledger_api, |entry| entry.ledger_uri)?;
     let here = part.here.subscribe();
-    let writes = Arc::new(ParticipantWrites::new(db.clone(), interpreter.clone(), active, here, part.id.clone()));
-    let mut api = LedgerApi::new(Ledger::new(db), writes, interpreter, host.tasks.clone());
-    if let Some(tls) = &config.ledger_api.tls {
-        let failed = |source| DaemonError::Tls { node: node.name.clone(), source };
-        let tls = tls::own_client(tls).map_err(failed)?;
-        api = api.with_channel(ChannelConfig { tls, ..ChannelConfig::default() });
-    }
+    let writes = Arc::new(ParticipantWrites::new(db.clone(), interpreter.clone(), here, part.id.clone()));
+    let api = LedgerApi::new(Ledger::new(db), writes, router, interpreter, host.tasks.clone());
     let descriptors = [::rpc::LEDGER_API_V2_DESCRIPTORS];
     let ledger_services = api.serve(Services::new(&descriptors).map_err(port_failed(node))?);
     replica.report_health(ledger_services.health(), vec![String::new()], &host.tasks).await;
@@ -73,40 +68,22 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
             ..shown.status()
         }
     });
-    let services = host.admin_services(node)?.with(ParticipantAdminServiceServer::from_arc(part));
+    let admin_service = ParticipantAdminServiceServer::from_arc(part);
+    let admin_service = PassOn::new(admin_service, &host.admin_router(node, &replica)?, passed_on);
+    let services = host.admin_services(node)?.with(admin_service);
     host.report_health(node, &replica, "participant", services.health()).await?;
     host.serve(admin.port.with(services));
     host.serve(ledger_port.port.with(ledger_services));
     Ok(())
 }
 
-fn route(active: ActiveReplica, forwards: bool) -> ::ledger_api::Active {
-    match active {
-        ActiveReplica::Here => ::ledger_api::Active::Here,
-        ActiveReplica::At(entry) if forwards => {
-            entry.ledger_uri.map_or(::ledger_api::Active::Nobody, ::ledger_api::Active::At)
-        }
-        ActiveReplica::At(_) | ActiveReplica::Nobody => ::ledger_api::Active::Nobody,
+/// The admin calls that only the active replica can carry out.
+fn passed_on(method: &str) -> Option<Repeat> {
+    match method {
+        // Registering what is registered changes nothing.
+        "ConnectSynchronizer" => Some(Repeat::Harmless),
+        _ => None,
     }
-}
-
-/// A passive replica learns who it is once the first active one has made the keys.
-fn follow_id(part: &Arc<Participant>, replica: &Replica, tasks: &Tasks) {
-    let (db, id) = (part.db.clone(), part.id.clone());
-    let mut directory = replica.directory();
-    let follow = async move {
-        while id.borrow().is_none() {
-            match Identity::load(&db).await {
-                Ok(Some(identity)) => drop(id.send_replace(Some(ParticipantId(identity.uid().clone())))),
-                Ok(None) => {}
-                Err(error) => tracing::warn!("the keys cannot be read: {error}"),
-            }
-            if directory.changed().await.is_err() {
-                return;
-            }
-        }
-    };
-    tasks.spawn_cancellable("follow identity", follow).detach();
 }
 
 /// What this node does while it is active, and its admin API.

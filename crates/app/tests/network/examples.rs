@@ -22,20 +22,23 @@ fn port_of(node: &str, api: &str, port: u16) -> String {
     format!("canton.{node}.{api}.port={port}")
 }
 
-/// The first of several nodes that is active, by its admin port.
-async fn active(nodes: &[(u16, &str)]) -> u16 {
-    eventually("a replica becoming active", async || {
+/// Of two replicas the admin port of the one that waits.
+async fn passive(nodes: [(u16, &str); 2]) -> u16 {
+    eventually("one replica becoming active and the other passive", async || {
+        let mut roles = Vec::new();
         for (port, name) in nodes {
-            if node(*port, name).await.is_some_and(|node| node.role == "Active") {
-                return Some(*port);
-            }
+            roles.push(node(port, name).await?.role);
         }
-        None
+        match [roles[0].as_str(), roles[1].as_str()] {
+            ["Active", "Passive"] => Some(nodes[1].0),
+            ["Passive", "Active"] => Some(nodes[0].0),
+            _ => None,
+        }
     })
     .await
 }
 
-/// What an operator does with a new network of single nodes.
+/// What an operator does with a new network, at any replica of its nodes.
 async fn found(sequencer: u16, mediator: u16, manager: u16, public_ports: &[u16]) {
     let sequencers: Vec<String> = public_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let mut sequencer = SequencerAdminServiceClient::new(channel(sequencer));
@@ -80,10 +83,20 @@ async fn sequencers_mediators_and_managers_of_their_own() {
         }
     }
     let _daemon = Daemon::start_with(folder.path(), &example("external-ha-sequencers.conf"), &overrides);
-    let mediator = active(&[(mediator1, "mediator1"), (mediator2, "mediator2")]).await;
-    let manager = active(&[(manager1, "domainManager1"), (manager2, "domainManager2")]).await;
+    let mediator = passive([(mediator1, "mediator1"), (mediator2, "mediator2")]).await;
+    let manager = passive([(manager1, "domainManager1"), (manager2, "domainManager2")]).await;
     ready(participant_admin, "participant1").await;
     found(admin[0], mediator, manager, &public).await;
+    // The replicas that wait have seen it.
+    let replicas = [
+        (mediator1, "mediator1"),
+        (mediator2, "mediator2"),
+        (manager1, "domainManager1"),
+        (manager2, "domainManager2"),
+    ];
+    for (port, name) in replicas {
+        eventually("being initialized", async || node(port, name).await.filter(|node| node.initialized)).await;
+    }
     for (n, port) in admin.into_iter().enumerate() {
         ready(port, &format!("sequencer{}", n + 1)).await;
     }

@@ -93,22 +93,22 @@ async fn a_passive_replica_passes_writes_on_over_tls() {
         let tls = block(true);
         let text = format!(
             "canton.participants.p{n} {{ storage {{ type = sqlite, config.file = \"p.db\" }}, ha.profile = fast
-             admin-api.port = {admin}, ledger-api {{ address = localhost, port = {ledger}, {tls} }} }}"
+             admin-api {{ address = localhost, port = {admin}, {tls} }}
+             ledger-api {{ address = localhost, port = {ledger}, {tls} }} }}"
         );
         start(&format!("p{n}"), text)
     };
     let _domain =
         start("d", format!("canton.domains.d {{ admin-api.port = {domain_admin}, public-api.port = {public} }}"));
     let _active = replica(0);
-    ready(ports[0][0], "p0").await;
-    let _passive = replica(1);
-    assert_eq!(ready(ports[1][0], "p1").await.role, "Passive");
-    ready(domain_admin, "d").await;
     let tls = client(folder.path(), Some("client"));
-    let [one, other] = ports
-        .map(|[admin, ledger]| Participant { admin: crate::harness::channel(admin), ledger: encrypted(ledger, &tls) });
-    one.connect(&[public]).await;
-    assert!(other.allocate("alice").await.starts_with("alice::"));
+    ready_at(encrypted(ports[0][0], &tls), "p0").await;
+    let _passive = replica(1);
+    assert_eq!(ready_at(encrypted(ports[1][0], &tls), "p1").await.role, "Passive");
+    ready(domain_admin, "d").await;
+    let passive = Participant { admin: encrypted(ports[1][0], &tls), ledger: encrypted(ports[1][1], &tls) };
+    passive.connect(&[public]).await;
+    assert!(passive.allocate("alice").await.starts_with("alice::"));
 }
 
 #[tokio::test]

@@ -5,9 +5,7 @@ use crate::{
     ApiError, LedgerApi,
     api::COMMAND_TIMEOUT,
     convert::{Rejected, TransactionFilter, commands, transaction, transaction_filter},
-    error::refuse,
-    route::{forwarded, is_forwarded},
-    writes::Refusal,
+    error::{refuse, refused},
 };
 use canton_proto::com::daml::ledger::api::v2::{
     Commands, SubmitAndWaitForReassignmentRequest, SubmitAndWaitForReassignmentResponse,
@@ -17,7 +15,7 @@ use canton_proto::com::daml::ledger::api::v2::{
     command_submission_service_server::CommandSubmissionService,
 };
 use ledger::CompletionOutcome;
-use rpc::MAX_DECODING_BYTES;
+use rpc::{MAX_DECODING_BYTES, Repeat, forwarded, is_forwarded};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -36,15 +34,9 @@ impl LedgerApi {
     async fn submit(&self, message: Commands, passed_on: bool) -> Result<(), Status> {
         let read = commands(Some(message.clone()))?;
         let is_repetition = AtomicBool::new(false);
-        let here = |writes: std::sync::Arc<dyn crate::Writes>| {
-            let read = read.clone();
-            let repetition = is_repetition.swap(true, Ordering::Relaxed);
-            async move {
-                match writes.submit(read).await {
-                    Err(error) if repetition && is_own_attempt(&error) => Ok(()),
-                    result => result,
-                }
-            }
+        let here = || {
+            let (read, repetition) = (read.clone(), is_repetition.swap(true, Ordering::Relaxed));
+            async move { taken(self.writes.submit(read).await.map_err(refused), repetition) }
         };
         let there = |channel| {
             let request = forwarded(SubmitRequest { commands: Some(message.clone()) });
@@ -52,14 +44,10 @@ impl LedgerApi {
             async move {
                 let mut client =
                     CommandSubmissionServiceClient::new(channel).max_encoding_message_size(MAX_DECODING_BYTES);
-                match client.submit(request).await {
-                    Ok(_) => Ok(()),
-                    Err(status) if repetition && has_own_attempt(&status) => Ok(()),
-                    Err(status) => Err(status),
-                }
+                taken(client.submit(request).await.map(|_| ()), repetition)
             }
         };
-        self.router.run(passed_on, true, here, there).await
+        self.router.run(passed_on, Repeat::Harmless, here, there).await
     }
 
     async fn submit_and_wait(&self, message: Commands, timeout: Duration) -> Result<Committed, Status> {
@@ -96,13 +84,15 @@ impl LedgerApi {
     }
 }
 
-/// The attempt before this one arrived after all.
-fn is_own_attempt(error: &Refusal) -> bool {
-    error.code() == base::codes::SUBMISSION_ALREADY_IN_FLIGHT
-}
-
-fn has_own_attempt(status: &Status) -> bool {
-    rpc::RpcError::from(status.clone()).id.as_deref() == Some(base::codes::SUBMISSION_ALREADY_IN_FLIGHT.id)
+/// Of a repetition: that it is in flight already says that the attempt before it arrived after all.
+fn taken(result: Result<(), Status>, is_repetition: bool) -> Result<(), Status> {
+    let in_flight = |status: &Status| {
+        rpc::RpcError::from(status.clone()).id.as_deref() == Some(base::codes::SUBMISSION_ALREADY_IN_FLIGHT.id)
+    };
+    match result {
+        Err(status) if is_repetition && in_flight(&status) => Ok(()),
+        result => result,
+    }
 }
 
 /// The client's own deadline, or ours.

@@ -1,10 +1,6 @@
 //! `PackageService` and `PackageManagementService`.
 
-use crate::{
-    ApiError, LedgerApi,
-    convert::timestamp,
-    route::{forwarded, is_forwarded},
-};
+use crate::{ApiError, LedgerApi, convert::timestamp, error::refused};
 use base::PackageId;
 use canton_proto::com::daml::ledger::api::v2::{
     GetPackageRequest, GetPackageResponse, GetPackageStatusRequest, GetPackageStatusResponse, HashFunction,
@@ -12,12 +8,10 @@ use canton_proto::com::daml::ledger::api::v2::{
     admin::{
         ListKnownPackagesRequest, ListKnownPackagesResponse, PackageDetails, UpdateVettedPackagesRequest,
         UpdateVettedPackagesResponse, UploadDarFileRequest, UploadDarFileResponse, ValidateDarFileRequest,
-        ValidateDarFileResponse, package_management_service_client::PackageManagementServiceClient,
-        package_management_service_server::PackageManagementService,
+        ValidateDarFileResponse, package_management_service_server::PackageManagementService,
     },
     package_service_server::PackageService,
 };
-use rpc::MAX_DECODING_BYTES;
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -81,27 +75,7 @@ impl PackageManagementService for LedgerApi {
         &self,
         request: Request<UploadDarFileRequest>,
     ) -> Result<Response<UploadDarFileResponse>, Status> {
-        let passed_on = is_forwarded(&request);
-        let message = request.into_inner();
-        // Uploading the same DAR twice has no second effect.
-        self.router
-            .run(
-                passed_on,
-                true,
-                |writes| {
-                    let dar = message.dar_file.clone().into();
-                    async move { writes.upload_dar(dar, false).await }
-                },
-                |channel| {
-                    let request = forwarded(message.clone());
-                    async move {
-                        let mut client =
-                            PackageManagementServiceClient::new(channel).max_encoding_message_size(MAX_DECODING_BYTES);
-                        client.upload_dar_file(request).await.map(|_| ())
-                    }
-                },
-            )
-            .await?;
+        self.writes.upload_dar(request.into_inner().dar_file.into(), false).await.map_err(refused)?;
         Ok(Response::new(UploadDarFileResponse {}))
     }
 
@@ -110,7 +84,7 @@ impl PackageManagementService for LedgerApi {
         request: Request<ValidateDarFileRequest>,
     ) -> Result<Response<ValidateDarFileResponse>, Status> {
         let dar = request.into_inner().dar_file.into();
-        self.router.writes().upload_dar(dar, true).await.map_err(|e| crate::error::refuse(e.as_ref()))?;
+        self.writes.upload_dar(dar, true).await.map_err(refused)?;
         Ok(Response::new(ValidateDarFileResponse {}))
     }
 

@@ -1,17 +1,12 @@
 //! `PartyManagementService`.
 
-use crate::{
-    ApiError, LedgerApi,
-    route::{forwarded, is_forwarded},
-};
-use base::PartyId;
+use crate::{ApiError, LedgerApi, error::refused};
 use canton_proto::com::daml::ledger::api::v2::admin::{
     AllocateExternalPartyRequest, AllocateExternalPartyResponse, AllocatePartyRequest, AllocatePartyResponse,
     GenerateExternalPartyTopologyRequest, GenerateExternalPartyTopologyResponse, GetParticipantIdRequest,
     GetParticipantIdResponse, GetPartiesRequest, GetPartiesResponse, ListKnownPartiesRequest, ListKnownPartiesResponse,
     PartyDetails, UpdatePartyDetailsRequest, UpdatePartyDetailsResponse, UpdatePartyIdentityProviderIdRequest,
-    UpdatePartyIdentityProviderIdResponse, party_management_service_client::PartyManagementServiceClient,
-    party_management_service_server::PartyManagementService,
+    UpdatePartyIdentityProviderIdResponse, party_management_service_server::PartyManagementService,
 };
 use tonic::{Request, Response, Status};
 
@@ -28,7 +23,7 @@ impl PartyManagementService for LedgerApi {
         &self,
         _: Request<GetParticipantIdRequest>,
     ) -> Result<Response<GetParticipantIdResponse>, Status> {
-        let participant = self.router.writes().participant().ok_or(ApiError::NotInitialized)?;
+        let participant = self.writes.participant().ok_or(ApiError::NotInitialized)?;
         Ok(Response::new(GetParticipantIdResponse { participant_id: participant.to_string() }))
     }
 
@@ -62,28 +57,8 @@ impl PartyManagementService for LedgerApi {
         &self,
         request: Request<AllocatePartyRequest>,
     ) -> Result<Response<AllocatePartyResponse>, Status> {
-        let passed_on = is_forwarded(&request);
-        let message = request.into_inner();
-        let hint = Some(message.party_id_hint.clone()).filter(|hint| !hint.is_empty());
-        let party: PartyId = self
-            .router
-            .run(
-                passed_on,
-                false,
-                |writes| {
-                    let hint = hint.clone();
-                    async move { writes.allocate_party(hint).await }
-                },
-                |channel| {
-                    let request = forwarded(message.clone());
-                    async move {
-                        let answer = PartyManagementServiceClient::new(channel).allocate_party(request).await?;
-                        let party = answer.into_inner().party_details.map(|d| d.party).unwrap_or_default();
-                        Ok(PartyId::new(party).map_err(ApiError::id("party"))?)
-                    }
-                },
-            )
-            .await?;
+        let hint = Some(request.into_inner().party_id_hint).filter(|hint| !hint.is_empty());
+        let party = self.writes.allocate_party(hint).await.map_err(refused)?;
         Ok(Response::new(AllocatePartyResponse { party_details: Some(details(party.as_str(), true)) }))
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     ApiError, LedgerApi,
     convert::{EventFilter, active_contract},
-    error::refuse,
+    error::refused,
     stream::{PAGE, Responses},
 };
 use canton_proto::com::daml::ledger::api::v2::{
@@ -66,7 +66,7 @@ impl StateService for LedgerApi {
         &self,
         _: Request<GetConnectedSynchronizersRequest>,
     ) -> Result<Response<GetConnectedSynchronizersResponse>, Status> {
-        let connected = self.router.writes().synchronizers().await.map_err(|e| refuse(e.as_ref()))?;
+        let connected = self.writes.synchronizers().await.map_err(refused)?;
         let connected_synchronizers = connected
             .into_iter()
             .map(|s| ConnectedSynchronizer {

@@ -1,16 +1,13 @@
 //! `UserManagementService`.
 
-use crate::{
-    ApiError, LedgerApi,
-    route::{forwarded, is_forwarded},
-};
+use crate::{ApiError, LedgerApi, error::refused};
 use base::{PartyId, UserId};
 use canton_proto::com::daml::ledger::api::v2::admin::{
     CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse,
     GrantUserRightsRequest, GrantUserRightsResponse, ListUserRightsRequest, ListUserRightsResponse, ListUsersRequest,
     ListUsersResponse, RevokeUserRightsRequest, RevokeUserRightsResponse, Right, UpdateUserIdentityProviderIdRequest,
     UpdateUserIdentityProviderIdResponse, UpdateUserRequest, UpdateUserResponse, User, right,
-    user_management_service_client::UserManagementServiceClient, user_management_service_server::UserManagementService,
+    user_management_service_server::UserManagementService,
 };
 use std::collections::BTreeSet;
 use tonic::{Request, Response, Status};
@@ -71,18 +68,17 @@ impl LedgerApi {
         self.ledger.user(&id).await?.ok_or_else(|| ApiError::NoUser(id.to_string()))
     }
 
-    /// Changes a user's rights where this replica is active; gives those that were really changed.
+    /// Changes a user's rights; gives those that were really changed.
     async fn change_rights(
         &self,
         id: &str,
-        change: impl Fn(&mut BTreeSet<ledger::Right>) -> Vec<ledger::Right>,
-        writes: &dyn crate::Writes,
-    ) -> Result<Vec<Right>, crate::Refusal> {
-        let mut user = self.known_user(id).await.map_err(|e| Box::new(e) as crate::Refusal)?;
+        change: impl FnOnce(&mut BTreeSet<ledger::Right>) -> Vec<ledger::Right>,
+    ) -> Result<Vec<Right>, Status> {
+        let mut user = self.known_user(id).await?;
         let mut rights: BTreeSet<_> = user.rights.into_iter().collect();
         let changed = change(&mut rights);
         user.rights = rights.into_iter().collect();
-        writes.put_user(user, false).await?;
+        self.writes.put_user(user, false).await.map_err(refused)?;
         Ok(changed.iter().map(show_right).collect())
     }
 }
@@ -90,19 +86,10 @@ impl LedgerApi {
 #[tonic::async_trait]
 impl UserManagementService for LedgerApi {
     async fn create_user(&self, request: Request<CreateUserRequest>) -> Result<Response<CreateUserResponse>, Status> {
-        let passed_on = is_forwarded(&request);
         let message = request.into_inner();
         let mut user = read_user(message.user.as_ref())?;
         user.rights = read_rights(&message.rights)?.into_iter().collect();
-        let here = |writes: std::sync::Arc<dyn crate::Writes>| {
-            let user = user.clone();
-            async move { writes.put_user(user, true).await }
-        };
-        let there = |channel| {
-            let request = forwarded(message.clone());
-            async move { UserManagementServiceClient::new(channel).create_user(request).await.map(|_| ()) }
-        };
-        self.router.run(passed_on, false, here, there).await?;
+        self.writes.put_user(user.clone(), true).await.map_err(refused)?;
         Ok(Response::new(CreateUserResponse { user: Some(show(&user)) }))
     }
 
@@ -116,18 +103,8 @@ impl UserManagementService for LedgerApi {
     }
 
     async fn delete_user(&self, request: Request<DeleteUserRequest>) -> Result<Response<DeleteUserResponse>, Status> {
-        let passed_on = is_forwarded(&request);
-        let message = request.into_inner();
-        let id = self.known_user(&message.user_id).await?.id;
-        let here = |writes: std::sync::Arc<dyn crate::Writes>| {
-            let id = id.clone();
-            async move { writes.delete_user(id).await }
-        };
-        let there = |channel| {
-            let request = forwarded(message.clone());
-            async move { UserManagementServiceClient::new(channel).delete_user(request).await.map(|_| ()) }
-        };
-        self.router.run(passed_on, false, here, there).await?;
+        let id = self.known_user(&request.into_inner().user_id).await?.id;
+        self.writes.delete_user(id).await.map_err(refused)?;
         Ok(Response::new(DeleteUserResponse {}))
     }
 
@@ -140,27 +117,10 @@ impl UserManagementService for LedgerApi {
         &self,
         request: Request<GrantUserRightsRequest>,
     ) -> Result<Response<GrantUserRightsResponse>, Status> {
-        let passed_on = is_forwarded(&request);
         let message = request.into_inner();
         let granted = read_rights(&message.rights)?;
-        let here = |writes: std::sync::Arc<dyn crate::Writes>| {
-            let granted = &granted;
-            let id = &message.user_id;
-            async move {
-                let add = |rights: &mut BTreeSet<_>| {
-                    granted.iter().filter(|r| rights.insert((*r).clone())).cloned().collect()
-                };
-                self.change_rights(id, add, writes.as_ref()).await
-            }
-        };
-        let there = |channel| {
-            let request = forwarded(message.clone());
-            async move {
-                let answer = UserManagementServiceClient::new(channel).grant_user_rights(request).await?;
-                Ok(answer.into_inner().newly_granted_rights)
-            }
-        };
-        let newly_granted_rights = self.router.run(passed_on, false, here, there).await?;
+        let add = |rights: &mut BTreeSet<_>| granted.into_iter().filter(|right| rights.insert(right.clone())).collect();
+        let newly_granted_rights = self.change_rights(&message.user_id, add).await?;
         Ok(Response::new(GrantUserRightsResponse { newly_granted_rights }))
     }
 
@@ -168,25 +128,10 @@ impl UserManagementService for LedgerApi {
         &self,
         request: Request<RevokeUserRightsRequest>,
     ) -> Result<Response<RevokeUserRightsResponse>, Status> {
-        let passed_on = is_forwarded(&request);
         let message = request.into_inner();
         let revoked = read_rights(&message.rights)?;
-        let here = |writes: std::sync::Arc<dyn crate::Writes>| {
-            let revoked = &revoked;
-            let id = &message.user_id;
-            async move {
-                let take = |rights: &mut BTreeSet<_>| revoked.iter().filter(|r| rights.remove(*r)).cloned().collect();
-                self.change_rights(id, take, writes.as_ref()).await
-            }
-        };
-        let there = |channel| {
-            let request = forwarded(message.clone());
-            async move {
-                let answer = UserManagementServiceClient::new(channel).revoke_user_rights(request).await?;
-                Ok(answer.into_inner().newly_revoked_rights)
-            }
-        };
-        let newly_revoked_rights = self.router.run(passed_on, false, here, there).await?;
+        let take = |rights: &mut BTreeSet<_>| revoked.into_iter().filter(|right| rights.remove(right)).collect();
+        let newly_revoked_rights = self.change_rights(&message.user_id, take).await?;
         Ok(Response::new(RevokeUserRightsResponse { newly_revoked_rights }))
     }
 

@@ -185,10 +185,9 @@ impl World {
                 .unwrap();
         let registered = active.register("sync".into(), self.endpoints.clone(), false).await.unwrap();
         assert_eq!(registered.synchronizer, self.synchronizer);
-        let (_, is_active) = watch::channel(ledger_api::Active::Here);
         let here = watch::Sender::new(Some(active.clone()));
         let id = watch::Sender::new(Some(active.id().clone()));
-        let writes = ParticipantWrites::new(node.db.clone(), interpreter, is_active, here.subscribe(), id);
+        let writes = ParticipantWrites::new(node.db.clone(), interpreter, here.subscribe(), id);
         let ledger = Ledger::new(node.db.clone());
         TestParticipant { _node: node, writes, ledger, _here: here }
     }
