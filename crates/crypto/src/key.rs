@@ -75,9 +75,9 @@ pub enum KeyError {
     /// The message's purpose is not the scheme's.
     #[error("key purpose {0} does not fit the key's scheme")]
     WrongPurpose(i32),
-    /// Bytes are not a private key in PKCS#8, or not of a supported scheme.
-    #[error("the bytes are not an Ed25519 private key in PKCS#8")]
-    NotPkcs8,
+    /// Bytes are not a private key in PKCS#8, or not of the scheme.
+    #[error("the bytes are not a private key of scheme {0:?} in PKCS#8")]
+    NotPkcs8(KeyScheme),
 }
 
 /// A valid public key, as DER `SubjectPublicKeyInfo`. Cheap to clone; equal and ordered by its fingerprint.
@@ -107,6 +107,12 @@ impl PublicKey {
         Self::new(KeyScheme::Ed25519, &[ED25519_PREFIX, raw].concat())
     }
 
+    /// A P-256 key for encryption from its point, uncompressed: 65 bytes.
+    pub fn ecies_p256(point: &[u8]) -> Result<Self, KeyError> {
+        let (prefix, _) = KeyScheme::EciesP256.der_form();
+        Self::new(KeyScheme::EciesP256, &[prefix, point.get(1..).unwrap_or_default()].concat())
+    }
+
     /// The algorithm.
     #[must_use]
     pub fn scheme(&self) -> KeyScheme {
@@ -129,6 +135,13 @@ impl PublicKey {
     #[must_use]
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.0.fingerprint
+    }
+
+    /// For a key on P-256: its point, uncompressed.
+    pub(crate) fn point(&self) -> &[u8] {
+        let (prefix, _) = self.scheme().der_form();
+        // The prefix ends with the byte that begins an uncompressed point.
+        &self.der()[prefix.len() - 1..]
     }
 
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {

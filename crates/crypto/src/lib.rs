@@ -1,8 +1,10 @@
-//! Cryptography as pure functions: hashes with purposes, HMAC, public keys, fingerprints, signature verification.
+//! Cryptography as pure functions: hashes with purposes, HMAC, public keys, fingerprints, signature verification, hybrid
+//! encryption.
 //!
 //! Everybody above the words floor may use this room. What needs a private key is in [`private`], over bytes that
 //! the caller gives: nothing here draws random numbers, reads a key store or asks a KMS. The room `identity` does.
 
+mod encryption;
 mod hash;
 mod key;
 pub mod private;
@@ -10,6 +12,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub use encryption::{Agreement, DecryptionError, EPHEMERAL_BYTES, Secret, TAG_BYTES, WRAPPED_BYTES, Wrapper};
 pub use hash::{HashBuilder, HashPurpose, hmac_sha256, sha256};
 pub use key::{KeyError, KeyPurpose, KeyScheme, PublicKey};
 pub use signature::{Signature, SignatureError, SignatureFormat, equal_in_constant_time, verify_all};

@@ -3,7 +3,10 @@
 use crate::{random, store};
 use ::store::{Db, Statement, StoreError};
 use base::{Coded, ErrorCode, Fingerprint, Hash, InvalidId, Namespace, Uid, codes};
-use crypto::{KeyError, PublicKey, Signature, private::SigningKey};
+use crypto::{
+    KeyError, PublicKey, Signature,
+    private::{DecryptionKey, SigningKey},
+};
 use std::{fmt, sync::Arc};
 use topology::{Mapping, SignedTopologyTransaction, TopologyState, TopologyTransaction};
 
@@ -15,6 +18,8 @@ pub struct Identity {
     root: Arc<SigningKey>,
     /// Signs messages.
     signing: Arc<SigningKey>,
+    /// Reads what is encrypted for the node.
+    encryption: Arc<DecryptionKey>,
 }
 
 /// A node's identity cannot be used.
@@ -49,24 +54,29 @@ impl Identity {
     pub fn create(name: &str) -> Result<(Self, Vec<Statement>), IdentityError> {
         let root = SigningKey::generate(&random::bytes());
         let signing = SigningKey::generate(&random::bytes());
+        let encryption = DecryptionKey::generate(&random::bytes());
         let uid = Uid::new(name, Namespace(root.public().fingerprint().clone()))?;
         let rows = vec![
             store::setting_row("uid", &uid.to_string()),
             store::key_row("root", &root.to_pkcs8()),
             store::key_row("signing", &signing.to_pkcs8()),
+            store::key_row("encryption", &encryption.to_pkcs8()),
         ];
-        Ok((Self { uid, root: Arc::new(root), signing: Arc::new(signing) }, rows))
+        let (root, signing, encryption) = (Arc::new(root), Arc::new(signing), Arc::new(encryption));
+        Ok((Self { uid, root, signing, encryption }, rows))
     }
 
     /// The identity in the database; `None` if there is none yet.
     pub async fn load(db: &Db) -> Result<Option<Self>, IdentityError> {
         let Some(uid) = store::load_setting(db, "uid").await? else { return Ok(None) };
         let mut keys = store::load_keys(db).await?;
-        let mut take = |purpose| {
-            let key = keys.remove(purpose).ok_or(IdentityError::Missing(purpose))?;
-            Ok::<_, IdentityError>(Arc::new(SigningKey::from_pkcs8(&key)?))
-        };
-        Ok(Some(Self { uid: uid.parse()?, root: take("root")?, signing: take("signing")? }))
+        let mut take = |purpose| keys.remove(purpose).ok_or(IdentityError::Missing(purpose));
+        Ok(Some(Self {
+            uid: uid.parse()?,
+            root: Arc::new(SigningKey::from_pkcs8(&take("root")?)?),
+            signing: Arc::new(SigningKey::from_pkcs8(&take("signing")?)?),
+            encryption: Arc::new(DecryptionKey::from_pkcs8(&take("encryption")?)?),
+        }))
     }
 
     /// The node's unique identifier.
@@ -85,6 +95,18 @@ impl Identity {
     #[must_use]
     pub fn signing_key(&self) -> &PublicKey {
         self.signing.public()
+    }
+
+    /// The public keys of a member that receives encrypted messages: for signing and for encryption.
+    #[must_use]
+    pub fn message_keys(&self) -> [PublicKey; 2] {
+        [self.signing.public().clone(), self.encryption.public().clone()]
+    }
+
+    /// Reads what is encrypted for the node.
+    #[must_use]
+    pub fn decryption_key(&self) -> &DecryptionKey {
+        &self.encryption
     }
 
     /// Signs a message's hash.

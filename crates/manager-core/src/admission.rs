@@ -1,7 +1,8 @@
 //! What a participant may have registered (spec/protocol.md §6.7 point 3).
 
 use base::{ParticipantId, SynchronizerId};
-use crypto::KeyPurpose;
+use crypto::{KeyPurpose, PublicKey};
+use std::collections::BTreeSet;
 use topology::{
     Mapping, MappingKey, Operation, Registration, Rejection, Side, SignedTopologyTransaction, StoredTransaction,
     TopologyState,
@@ -59,7 +60,7 @@ pub(crate) fn judge(
     Verdict { results, accepted }
 }
 
-/// A newcomer brings its namespace, a signing key and its wish to join, and nothing that is not its own.
+/// A newcomer brings its namespace, keys for signing and encryption, and its wish to join, and nothing that is not its own.
 fn check_newcomer(
     planned: &TopologyState,
     policy: Policy,
@@ -68,24 +69,29 @@ fn check_newcomer(
     transactions: &[SignedTopologyTransaction],
 ) -> Result<(), String> {
     let member = participant.member();
-    let mut state = (planned.head().is_known(&member), false);
+    let known: BTreeSet<_> = planned.head().keys(&member).into_iter().map(PublicKey::purpose).collect();
+    let (mut purposes, mut joins) = (known, false);
     for signed in transactions {
         if signed.transaction().operation == Operation::Remove {
             return Err("a participant that joins has nothing to remove".into());
         }
         match signed.mapping() {
-            Mapping::OwnerToKey { member: m, key } if *m == member => state.0 |= key.purpose() == KeyPurpose::Signing,
-            Mapping::ParticipantState { side: Side::To, participant: p, .. } if p == participant => state.1 = true,
+            Mapping::OwnerToKey { member: m, key } if *m == member => drop(purposes.insert(key.purpose())),
+            Mapping::ParticipantState { side: Side::To, participant: p, .. } if p == participant => joins = true,
             _ => {}
         }
     }
-    match state {
-        (false, _) => Err(format!("participant {participant} brings no signing key")),
-        (_, false) => Err(format!("participant {participant} does not say that it joins {synchronizer}")),
-        _ if policy == Policy::Closed && !is_invited(planned, participant, synchronizer) => {
+    for (purpose, what) in [(KeyPurpose::Signing, "signing"), (KeyPurpose::Encryption, "encryption")] {
+        if !purposes.contains(&purpose) {
+            return Err(format!("participant {participant} brings no {what} key"));
+        }
+    }
+    match joins {
+        false => Err(format!("participant {participant} does not say that it joins {synchronizer}")),
+        true if policy == Policy::Closed && !is_invited(planned, participant, synchronizer) => {
             Err(format!("the synchronizer is closed; ask its operator to admit participant {participant} first"))
         }
-        _ => Ok(()),
+        true => Ok(()),
     }
 }
 

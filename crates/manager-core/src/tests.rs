@@ -293,12 +293,15 @@ fn a_participant_speaks_for_itself_only() {
 fn newcomers_bring_what_is_needed() {
     let mut world = World::new(Policy::Open);
     let all = world.joining(1);
-    for incomplete in [&all[..2], &[all[0].clone(), all[2].clone()]] {
-        world.register(1, incomplete.to_vec());
+    // Its namespace, its keys for signing and encryption, its wish to join.
+    for missing in 1..4 {
+        let mut incomplete = all[..4].to_vec();
+        incomplete.remove(missing);
+        world.register(1, incomplete);
         assert_eq!(world.manager.waiting(), 0);
     }
     world.register(1, all);
-    assert_eq!(world.manager.waiting(), 4, "three of its own and the consent");
+    assert_eq!(world.manager.waiting(), 5, "four of its own and the consent");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! One event of the participant's stream, read: pure work that may run ahead of the decisions.
 
 use base::{ContractId, MediatorId, MemberKind, MessageId, ParticipantId, Timestamp};
+use crypto::private::DecryptionKey;
 use protocol::{
+    decrypt_views,
     message::{ConfirmationResult, EnvelopeContent, RootHashMessage, Signed, ViewMessage},
     sequencing::{Outcome, Recipients, SequencedEvent},
 };
@@ -26,9 +28,10 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Reads every envelope. Signatures are verified by the decisions, which know the topology.
+    /// Reads every envelope, and decrypts what is for the holder of the key. Signatures are verified by the decisions, which
+    /// know the topology.
     #[must_use]
-    pub fn read(event: &SequencedEvent) -> Self {
+    pub fn read(event: &SequencedEvent, key: &DecryptionKey) -> Self {
         let error = match &event.outcome {
             Outcome::Delivered(_) => None,
             Outcome::Error { code, message } => Some((code.clone(), message.clone())),
@@ -44,18 +47,22 @@ impl Incoming {
             registered: Vec::new(),
             unreadable: Vec::new(),
         };
+        let mut encrypted = Vec::new();
         for envelope in event.envelopes() {
             let recipients = envelope.recipients.clone();
             match EnvelopeContent::decode(envelope.content.clone()) {
                 Ok(EnvelopeContent::Topology(signed)) => incoming.topology.push(signed),
                 Ok(EnvelopeContent::Result(signed)) => incoming.results.push(signed),
                 Ok(EnvelopeContent::RootHash(message)) => incoming.root_hashes.push((message, recipients)),
-                Ok(EnvelopeContent::View(message)) => incoming.views.push((*message, recipients)),
+                Ok(EnvelopeContent::View(message)) => encrypted.push((*message, recipients)),
                 Ok(EnvelopeContent::RegisterResponse(signed)) => incoming.registered.push(signed),
                 Ok(_) => incoming.unreadable.push("a message is not for participants".into()),
                 Err(e) => incoming.unreadable.push(format!("an envelope cannot be read: {e}")),
             }
         }
+        let (views, unreadable) = decrypt_views(encrypted, key);
+        incoming.views = views;
+        incoming.unreadable.extend(unreadable);
         incoming
     }
 

@@ -34,7 +34,7 @@ pub(crate) async fn onboard(
         return Ok(());
     }
     let empty = TopologyState::of(registered.synchronizer.clone());
-    let mut mappings = build::participant(me, identity.root_key(), std::slice::from_ref(identity.signing_key()));
+    let mut mappings = build::participant(me, identity.root_key(), &identity.message_keys());
     mappings.push(build::join(me, &registered.synchronizer));
     let signed: Vec<_> = mappings.into_iter().map(|m| identity.authorize(&empty, m).encode()).collect();
     let member = me.member();

@@ -10,6 +10,7 @@ use crate::{
 };
 use ::ledger::load_contracts;
 use base::{ContractId, Hash, MediatorId, Timestamp, WorkflowId};
+use crypto::Secret;
 use identity::random;
 use ledger_api::{Commands, DeduplicationPeriod as Asked, Refusal};
 use participant_core::{
@@ -151,7 +152,7 @@ fn build(
     now: Timestamp,
 ) -> Result<ConfirmationRequest, ParticipantError> {
     let mediator = mediator(&snapshot)?;
-    Ok(ConfirmationRequest::build(TreeInput {
+    let input = TreeInput {
         snapshot,
         transaction: &interpreted.transaction,
         transaction_seed: interpreted.seed,
@@ -165,7 +166,8 @@ fn build(
             uuid: RequestUuid(random::bytes()),
         },
         participant: ParticipantMetadata { salt: NO_SALT, ledger_time: now, preparation_time: now, workflow },
-    })?)
+    };
+    Ok(ConfirmationRequest::build(input, &Secret::new(random::bytes()))?)
 }
 
 fn mediator(snapshot: &Snapshot<'_>) -> Result<MediatorId, ParticipantError> {

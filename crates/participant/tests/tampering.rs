@@ -77,7 +77,7 @@ fn code(outcome: CompletionOutcome) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_daml_does_not_say_is_refused_by_the_confirming_participant() {
-    let world = World::of([Arc::new(Liar), Arc::new(OneTemplate)], &[]).await;
+    let world = World::of(vec![Arc::new(Liar), Arc::new(OneTemplate)], &[]).await;
     world.upload(b"dar").await;
     let (alice, bob) = (world.party(0, "alice").await, world.party(1, "bob").await);
     let [liar, honest] = [&world.participants[0], &world.participants[1]];
@@ -96,23 +96,26 @@ async fn what_daml_does_not_say_is_refused_by_the_confirming_participant() {
     assert_eq!(world.updates(0).await, world.updates(1).await);
 }
 
-/// The sequencers' database changes a word wherever it stands in a message.
-const CHANGES_A_WORD: Migrations = Migrations {
+/// The sequencers' database changes the first view that it sees: four bytes of its encrypted content, some way behind the
+/// beginning of the envelope's (version 1, then field 11).
+const CHANGES_A_VIEW: Migrations = Migrations {
     component: "tampering",
     steps: &[Migration {
         version: 1,
         name: "a malicious operator",
         sql: "create trigger tampering after insert on sequencer_events
-              when instr(new.submission, cast('pay ten' as blob)) > 0 begin
-                update sequencer_events
-                set submission = cast(replace(submission, 'pay ten', 'pay two') as blob) where ts = new.ts;
+              when (select count(*) from sequencer_events where instr(submission, x'08015a') > 0) = 1
+                and instr(new.submission, x'08015a') > 0 begin
+                update sequencer_events set submission = cast(
+                    substr(submission, 1, instr(submission, x'08015a') + 40) || x'00000000' ||
+                    substr(submission, instr(submission, x'08015a') + 45) as blob) where ts = new.ts;
               end",
     }],
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_view_that_changes_on_its_way_is_refused_by_the_confirming_participant() {
-    let world = World::of([Arc::new(OneTemplate), Arc::new(OneTemplate)], &[CHANGES_A_WORD]).await;
+    let world = World::of(vec![Arc::new(OneTemplate), Arc::new(OneTemplate)], &[CHANGES_A_VIEW]).await;
     world.upload(b"dar").await;
     let (alice, bob) = (world.party(0, "alice").await, world.party(1, "bob").await);
     let submitter = &world.participants[0];

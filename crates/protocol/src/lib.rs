@@ -3,10 +3,12 @@
 //! [`sequencing`] holds what goes through a sequencer (submissions, envelopes, recipients, events). The sequencer
 //! knows nothing else of this room: the content of an envelope is bytes to it.
 //! [`tree`] cuts transactions into views under one root hash; [`message`] holds the contents of envelopes;
-//! [`ConfirmationRequest`] puts both together; [`check_recipients`] is the receivers' counterpart.
+//! [`ConfirmationRequest`] puts both together and encrypts the views; [`decrypt_views`] and
+//! [`check_recipients`] are the receivers' counterpart.
 //! [`apply_topology`] is what every member does with a manager's message.
 
 mod contract;
+mod encryption;
 pub mod message;
 mod recipients_check;
 mod request;
@@ -19,6 +21,7 @@ mod topology_message;
 pub mod tree;
 
 pub use contract::{Contract, contract_salt};
+pub use encryption::decrypt_views;
 pub use recipients_check::{ReceivedView, RecipientsCheck, check_recipients};
 pub use request::ConfirmationRequest;
 pub use topology_message::{TopologyRefused, apply_topology};

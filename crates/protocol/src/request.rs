@@ -1,12 +1,13 @@
 //! A confirmation request: the exact envelopes with which a transaction is submitted (spec/protocol.md §2.6).
 
 use crate::{
-    message::{EnvelopeContent, InformeeMessage, RootHashMessage, ViewMessage, signed_root_hash},
+    encryption::encrypt_views,
+    message::{EncryptedView, EnvelopeContent, InformeeMessage, RootHashMessage, signed_root_hash},
     sequencing::{Envelope, Recipients},
     tree::{BuildError, Built, Input, TransactionTree, ViewPosition, build},
 };
 use base::{Hash, MediatorId, MemberId, ParticipantId, UpdateId};
-use crypto::Signature;
+use crypto::{Secret, Signature};
 use std::collections::{BTreeMap, BTreeSet};
 use transaction::Transaction;
 
@@ -15,13 +16,17 @@ use transaction::Transaction;
 pub struct ConfirmationRequest {
     built: Built,
     root_hash: Hash,
+    views: Vec<(ViewPosition, EncryptedView)>,
 }
 
 impl ConfirmationRequest {
-    /// Cuts the transaction into views and builds the tree over them.
-    pub fn build(input: Input<'_>) -> Result<Self, BuildError> {
+    /// Cuts the transaction into views, builds the tree over them, and encrypts them. `secret` must be random and used
+    /// for nothing else.
+    pub fn build(input: Input<'_>, secret: &Secret) -> Result<Self, BuildError> {
+        let snapshot = input.snapshot;
         let built = build(input)?;
-        Ok(Self { root_hash: built.tree.root_hash(), built })
+        let views = encrypt_views(&built.tree, &built.participants, snapshot, secret)?;
+        Ok(Self { root_hash: built.tree.root_hash(), built, views })
     }
 
     /// Names the request's content.
@@ -85,10 +90,10 @@ impl ConfirmationRequest {
                 recipients: root_hash_recipients(self.participants(), &common.mediator),
             },
         ];
-        envelopes.extend(tree.light_trees().into_iter().map(|light| {
-            let recipients = view_recipients(&light.position, &self.built.participants);
-            let signature = light.position.is_top().then(|| signature.clone());
-            let content = EnvelopeContent::View(Box::new(ViewMessage { tree: light, signature }));
+        envelopes.extend(self.views.iter().map(|(position, view)| {
+            let recipients = view_recipients(position, &self.built.participants);
+            let signature = position.is_top().then(|| signature.clone());
+            let content = EnvelopeContent::View(Box::new(EncryptedView { signature, ..view.clone() }));
             Envelope { content: content.encode(), recipients }
         }));
         envelopes

@@ -5,6 +5,7 @@ use crate::{
     tree::{CommonMetadata, DeduplicationPeriod, Input, ParticipantMetadata, RequestUuid, Salt, SubmitterMetadata},
 };
 use base::{ContractId, Hash, PackageId, PartyId, Timestamp};
+use crypto::Secret;
 use std::{collections::BTreeMap, time::Duration};
 use topology::{Permission, testing::Network};
 use transaction::{
@@ -97,6 +98,12 @@ pub fn fetch(id: &ContractId, instance: &ContractInstance, actor: &PartyId) -> N
     })
 }
 
+/// What the views of a request are encrypted with.
+#[must_use]
+pub fn secret(n: u8) -> Secret {
+    Secret::new([n; 32])
+}
+
 /// Everything needed to make requests.
 pub struct Scenario {
     /// Participants 0 to 2.
@@ -171,7 +178,7 @@ impl Scenario {
     /// If the transaction cannot be made into a request.
     #[must_use]
     pub fn request(&self, transaction: &Transaction, n: u8) -> ConfirmationRequest {
-        ConfirmationRequest::build(self.input(transaction, n)).expect("test transactions can be requested")
+        ConfirmationRequest::build(self.input(transaction, n), &secret(n)).expect("test transactions can be requested")
     }
 
     /// What [`Scenario::request`] is made of.

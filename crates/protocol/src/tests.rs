@@ -1,11 +1,11 @@
 use crate::{
-    ConfirmationRequest, Contract, ReceivedView, apply_topology, check_recipients,
+    ConfirmationRequest, Contract, ReceivedView, apply_topology, check_recipients, decrypt_views,
     message::{
-        ConfirmationResponse, ConfirmationResponses, ConfirmationResult, EnvelopeContent, LocalReject, LocalVerdict,
-        RejectReason, Signed, Verdict, ViewMessage, signed_root_hash,
+        ConfirmationResponse, ConfirmationResponses, ConfirmationResult, EncryptedView, EnvelopeContent, LocalReject,
+        LocalVerdict, RejectReason, Signed, Verdict, signed_root_hash,
     },
-    sequencing::Recipients,
-    testing::{Scenario, create, exercise, fetch, instance, local_id, reinterpret},
+    sequencing::{Envelope, Recipients},
+    testing::{Scenario, create, exercise, fetch, instance, local_id, reinterpret, secret},
     tree::{
         Action, BuildError, InformeeTree, Leaf, LightViewTree, SubmitterMetadata, View, ViewPosition, node_seeds,
         reassemble, rebuild,
@@ -14,7 +14,7 @@ use crate::{
 use base::{Hash, ParticipantId, codes};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use topology::testing::{Network, key};
+use topology::testing::{Network, decryption_key, key};
 use transaction::{Node, NodeId, Rollback, Transaction, TransactionBuilder, seed};
 
 fn position(indices: &[u32]) -> ViewPosition {
@@ -32,24 +32,36 @@ fn signature(scenario: &Scenario, request: &ConfirmationRequest) -> crypto::Sign
     scenario.network.signature(&scenario.network.participants[0].member(), &request.to_sign())
 }
 
-/// The view messages that a participant receives, with the recipients it sees.
+/// The views in the envelopes that are addressed to a participant, with the recipients it sees.
+fn encrypted(envelopes: Vec<Envelope>, participant: &ParticipantId) -> Vec<(EncryptedView, Recipients)> {
+    let me = participant.member();
+    let mine = envelopes.into_iter().filter(|envelope| envelope.recipients.all().contains(&me));
+    mine.filter_map(|envelope| match EnvelopeContent::decode(envelope.content) {
+        Ok(EnvelopeContent::View(view)) => Some((*view, envelope.recipients.seen_by(&me))),
+        _ => None,
+    })
+    .collect()
+}
+
+/// What a participant reads of them, by position, and what it cannot read.
+fn decrypted(
+    views: Vec<(EncryptedView, Recipients)>,
+    participant: &ParticipantId,
+) -> (BTreeMap<ViewPosition, (LightViewTree, Recipients)>, Vec<String>) {
+    let (views, unreadable) = decrypt_views(views, &decryption_key(participant.0.name()));
+    let by_position = views.into_iter().map(|(v, recipients)| (v.tree.position.clone(), (v.tree, recipients)));
+    (by_position.collect(), unreadable)
+}
+
+/// The views that a participant receives, all of which it can read.
 fn received(
     request: &ConfirmationRequest,
     signature: &crypto::Signature,
     participant: &ParticipantId,
 ) -> BTreeMap<ViewPosition, (LightViewTree, Recipients)> {
-    let me = participant.member();
-    request
-        .envelopes(signature)
-        .into_iter()
-        .filter(|envelope| envelope.recipients.all().contains(&me))
-        .filter_map(|envelope| match EnvelopeContent::decode(envelope.content).unwrap() {
-            EnvelopeContent::View(view) => {
-                Some((view.tree.position.clone(), (view.tree, envelope.recipients.seen_by(&me))))
-            }
-            _ => None,
-        })
-        .collect()
+    let (views, unreadable) = decrypted(encrypted(request.envelopes(signature), participant), participant);
+    assert!(unreadable.is_empty(), "{unreadable:?}");
+    views
 }
 
 #[test]
@@ -208,7 +220,7 @@ fn contract_ids_prove_their_contracts() {
     let transaction = scenario.nested();
     let mut input = scenario.input(&transaction, 1);
     input.common.uuid.0[0] ^= 1;
-    let again = ConfirmationRequest::build(input).unwrap();
+    let again = ConfirmationRequest::build(input, &secret(1)).unwrap();
     let ids =
         |request: &ConfirmationRequest| request.transaction().created_contracts().cloned().collect::<BTreeSet<_>>();
     assert!(ids(&request).is_disjoint(&ids(&again)));
@@ -268,19 +280,22 @@ fn requests_that_cannot_be_confirmed_are_not_made() {
         builder.finish()
     };
     let homeless = single(create(local_id(1), instance(&[&alice], &[&stranger], 1)));
-    let why = ConfirmationRequest::build(scenario.input(&homeless, 1)).unwrap_err();
+    let why = ConfirmationRequest::build(scenario.input(&homeless, 1), &secret(1)).unwrap_err();
     assert_eq!(why, BuildError::UnknownInformees([stranger].into()));
     let unknown = single(exercise(&local_id(5), &instance(&[&alice], &[], 1), &alice, true));
-    let why = ConfirmationRequest::build(scenario.input(&unknown, 1)).unwrap_err();
+    let why = ConfirmationRequest::build(scenario.input(&unknown, 1), &secret(1)).unwrap_err();
     assert_eq!(why, BuildError::UnknownContract(local_id(5)));
     let bob = scenario.bob.clone();
     let fine = single(create(local_id(1), instance(&[&alice], &[&bob], 1)));
     scenario.network.vet(1, []);
-    let why = ConfirmationRequest::build(scenario.input(&fine, 1)).unwrap_err();
+    let why = ConfirmationRequest::build(scenario.input(&fine, 1), &secret(1)).unwrap_err();
     assert!(
         matches!(why, BuildError::NotVetted { participant, .. } if participant == scenario.network.participants[1])
     );
-    assert_eq!(ConfirmationRequest::build(scenario.input(&Transaction::default(), 1)).unwrap_err(), BuildError::Empty);
+    assert_eq!(
+        ConfirmationRequest::build(scenario.input(&Transaction::default(), 1), &secret(1)).unwrap_err(),
+        BuildError::Empty
+    );
 }
 
 #[test]
@@ -356,14 +371,49 @@ fn contents_round_trip() {
 }
 
 #[test]
-fn a_signature_goes_with_top_level_views_only() {
+fn views_are_read_by_those_who_may_and_by_nobody_else() {
     let (scenario, request) = nested();
-    let signature = signature(&scenario, &request);
-    for tree in request.tree().light_trees() {
-        let wrong = (!tree.position.is_top()).then(|| signature.clone());
-        let content = EnvelopeContent::View(Box::new(ViewMessage { tree, signature: wrong }));
-        assert!(EnvelopeContent::decode(content.encode()).is_err());
+    let envelopes = request.envelopes(&signature(&scenario, &request));
+    let everything = || {
+        let views = envelopes.iter().filter_map(|e| match EnvelopeContent::decode(e.content.clone()) {
+            Ok(EnvelopeContent::View(view)) => Some((*view, e.recipients.clone())),
+            _ => None,
+        });
+        views.collect::<Vec<_>>()
+    };
+    let [alices, bobs, carols] = &scenario.network.participants[..] else { panic!("three participants") };
+    // Whoever sees a view derives the secrets of those below, in whatever order they come.
+    let backwards = everything().into_iter().rev().collect();
+    for (views, participant) in [(everything(), alices), (backwards, bobs)] {
+        let (read, unreadable) = decrypted(views, participant);
+        assert_eq!((read.len(), unreadable), (3, vec![]));
     }
+    // Even given all views, Carol's participant reads its own only, and the mediator's key would read none.
+    let (read, unreadable) = decrypted(everything(), carols);
+    assert_eq!((read.into_keys().collect::<Vec<_>>(), unreadable.len()), (vec![position(&[0, 0])], 2));
+    assert_eq!(decrypt_views(everything(), &decryption_key("mediator")).1.len(), 3);
+    // Nothing is wrapped that can be derived.
+    let wrapped = |view: &EncryptedView| view.keys.len();
+    assert_eq!(everything().iter().map(|(view, _)| wrapped(view)).collect::<Vec<_>>(), [2, 1, 2]);
+}
+
+#[test]
+fn a_view_without_a_good_key_is_told() {
+    let (scenario, request) = nested();
+    let participant = &scenario.network.participants[2];
+    let view = encrypted(request.envelopes(&signature(&scenario, &request)), participant);
+    let unreadable = |change: fn(&mut EncryptedView)| {
+        let mut changed = view.clone();
+        changed.iter_mut().for_each(|(view, _)| change(view));
+        decrypted(changed, participant).1.join("; ")
+    };
+    assert_eq!(unreadable(|_| ()), "");
+    assert!(unreadable(|view| view.keys.clear()).contains("no key for this participant"));
+    assert!(unreadable(|view| view.sealed = view.sealed.slice(1..)).contains("does not decrypt"));
+    assert!(unreadable(|view| view.ephemeral = vec![4; 65].into()).contains("does not decrypt"));
+    assert!(unreadable(|view| view.signature = Some(key("p0").sign(&Hash([0; 32])))).contains("top-level"));
+    let twice = [view.clone(), view.clone()].concat();
+    assert_eq!(decrypt_views(twice, &decryption_key("p2")).0.len(), 2, "who sorts them notices");
 }
 
 #[test]
@@ -475,11 +525,13 @@ proptest! {
     #[test]
     fn tampering_shows(envelope in 0_usize..5, at in any::<prop::sample::Index>(), bit in 0_u8..8) {
         let (scenario, request) = nested();
-        let original = request.envelopes(&signature(&scenario, &request)).swap_remove(envelope).content;
+        let mut envelopes = request.envelopes(&signature(&scenario, &request));
+        let original = envelopes[envelope].content.clone();
         let mut bytes = original.to_vec();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        let Ok(changed) = EnvelopeContent::decode(bytes.into()) else { return Ok(()) };
+        envelopes[envelope].content = bytes.into();
+        let Ok(changed) = EnvelopeContent::decode(envelopes[envelope].content.clone()) else { return Ok(()) };
         let snapshot = scenario.network.state.snapshot(scenario.network.now());
         let member = scenario.network.participants[0].member();
         let to_sign = request.to_sign();
@@ -491,7 +543,12 @@ proptest! {
             EnvelopeContent::Informee(m) => {
                 m.submitter.member() != member || noticed(m.tree.root_hash(), Some(&m.signature))
             }
-            EnvelopeContent::View(m) => noticed(m.tree.root_hash(), m.signature.as_ref()),
+            EnvelopeContent::View(_) => scenario.network.participants.iter().any(|participant| {
+                let views = encrypted(envelopes.clone(), participant);
+                let (opened, unreadable) = decrypt_views(views, &decryption_key(participant.0.name()));
+                let mut signatures = opened.iter().filter_map(|(view, _)| view.signature.as_ref());
+                !unreadable.is_empty() || signatures.any(|s| snapshot.verify(&member, &to_sign, s).is_err())
+            }),
             EnvelopeContent::RootHash(m) => noticed(m.root_hash, None) || m.synchronizer != scenario.network.synchronizer,
             _ => false,
         };

@@ -81,7 +81,7 @@ impl World {
         let mut signed: Vec<_> = founding.into_iter().map(|m| self.manager.authorize(&state, m)).collect();
         for identity in &self.participants {
             let participant = ParticipantId(identity.uid().clone());
-            let mut own = build::participant(&participant, identity.root_key(), &key(identity));
+            let mut own = build::participant(&participant, identity.root_key(), &identity.message_keys());
             own.push(build::join(&participant, &id));
             signed.extend(own.into_iter().map(|m| identity.authorize(&state, m)));
             signed.push(self.manager.authorize(&state, build::admit(&participant, &id)));

@@ -159,11 +159,16 @@ impl<'a> Snapshot<'a> {
         Some((from.0.min(to.0), from.1))
     }
 
-    /// Whether both sides admit the participant with some permission, and it has a signing key.
+    /// Whether both sides admit the participant with some permission, and it has keys for signing and encryption.
     #[must_use]
     pub fn is_active_participant(&self, participant: &ParticipantId) -> bool {
         self.participant_permission(participant).is_some_and(|(permission, _)| permission > Permission::Disabled)
-            && self.is_known(&participant.member())
+            && self.has_keys(participant)
+    }
+
+    fn has_keys(&self, participant: &ParticipantId) -> bool {
+        let has = |purpose| !self.keys_for(&participant.member(), purpose).is_empty();
+        has(KeyPurpose::Signing) && has(KeyPurpose::Encryption)
     }
 
     /// All active participants.
@@ -255,7 +260,7 @@ impl<'a> Snapshot<'a> {
             let both = side(Side::Both);
             side(Side::From).or(both)?.min(side(Side::To).or(both)?)
         };
-        Some(hosting.min(at_most)).filter(|p| *p > Permission::Disabled && self.is_known(&participant.member()))
+        Some(hosting.min(at_most)).filter(|p| *p > Permission::Disabled && self.has_keys(participant))
     }
 
     /// All active hosts of a party, with what they may do for it.

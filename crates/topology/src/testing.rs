@@ -8,7 +8,10 @@ use base::{
     Fingerprint, Hash, MediatorId, MemberId, PackageId, ParticipantId, PartyId, SequencerId, SynchronizerId, Timestamp,
     Uid,
 };
-use crypto::{HashBuilder, HashPurpose, Signature, private::SigningKey};
+use crypto::{
+    HashBuilder, HashPurpose, Signature,
+    private::{DecryptionKey, SigningKey},
+};
 
 /// A synchronizer with its manager `DOM::sync`, one sequencer, one mediator, and participants `p0`, `p1`, … that
 /// take part; in force since [`Network::START`].
@@ -26,10 +29,20 @@ pub struct Network {
     next: Timestamp,
 }
 
+fn seed(name: &str) -> Hash {
+    HashBuilder::new(HashPurpose::Salt).add_str(name).finish()
+}
+
 /// The key that belongs to a name in every test.
 #[must_use]
 pub fn key(name: &str) -> SigningKey {
-    SigningKey::generate(HashBuilder::new(HashPurpose::Salt).add_str(name).finish().as_bytes())
+    SigningKey::generate(seed(name).as_bytes())
+}
+
+/// The same for encryption.
+#[must_use]
+pub fn decryption_key(name: &str) -> DecryptionKey {
+    DecryptionKey::generate(seed(name).as_bytes())
 }
 
 /// The namespace's root key of a node's name.
@@ -112,8 +125,9 @@ impl Network {
     #[must_use]
     pub fn joining(&self, participant: &ParticipantId) -> Vec<SignedTopologyTransaction> {
         let name = participant.0.name();
-        let (own_root, own) = (root(name), key(name));
-        let mut mappings = build::participant(participant, own_root.public(), std::slice::from_ref(own.public()));
+        let own_root = root(name);
+        let own = [key(name).public().clone(), decryption_key(name).public().clone()];
+        let mut mappings = build::participant(participant, own_root.public(), &own);
         mappings.push(build::join(participant, &self.synchronizer));
         let mut signed: Vec<_> = mappings.into_iter().map(|m| sign(&self.state, m, &[&own_root])).collect();
         signed.push(sign(&self.state, build::admit(participant, &self.synchronizer), &[&root("sync")]));

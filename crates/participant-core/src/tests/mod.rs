@@ -10,7 +10,7 @@ use protocol::{
     ConfirmationRequest,
     message::{LocalVerdict, Verdict},
     sequencing::{Envelope, Outcome, Recipients, SequencedEvent},
-    testing::{Scenario, create, exercise, fetch, instance, local_id, reinterpret},
+    testing::{Scenario, create, exercise, fetch, instance, local_id, reinterpret, secret},
     tree::{Input, ViewPosition},
 };
 use std::time::Duration;
@@ -292,7 +292,7 @@ fn answer_to(change: impl FnOnce(&mut Input<'_>)) -> Option<ErrorCode> {
     let transaction = scenario.nested();
     let mut input = scenario.input(&transaction, 1);
     change(&mut input);
-    let request = ConfirmationRequest::build(input).unwrap();
+    let request = ConfirmationRequest::build(input, &secret(1)).unwrap();
     let mut world = World::of(scenario, 1);
     world.activate();
     answer(&world.arrive(&request).1)

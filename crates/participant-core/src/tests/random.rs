@@ -4,7 +4,12 @@ use super::world::{MILLI, World, no};
 use crate::{Event, Publish};
 use base::codes;
 use proptest::prelude::*;
-use protocol::{ConfirmationRequest, message::Verdict, sequencing::SequencedEvent, testing::Scenario};
+use protocol::{
+    ConfirmationRequest,
+    message::Verdict,
+    sequencing::SequencedEvent,
+    testing::{Scenario, secret},
+};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Requests in a random run; each two of them are for the same change.
@@ -116,7 +121,7 @@ proptest! {
             let mut input = scenario.input(&transaction, u8::try_from(n).unwrap());
             input.submitter.command = format!("command-{}", n / 2).parse().unwrap();
             input.submitter.submission = Some(format!("submission-{n}").parse().unwrap());
-            ConfirmationRequest::build(input).unwrap()
+            ConfirmationRequest::build(input, &secret(u8::try_from(n).unwrap())).unwrap()
         };
         let requests: Vec<_> = (0..REQUESTS).map(request).collect();
         let (registered, published) = run(&steps, &requests, true);

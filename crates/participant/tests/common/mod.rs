@@ -1,10 +1,11 @@
-//! A whole network in one process: sequencers, manager, mediator, two participants, each over its own database, with the
-//! real protocol between them.
+//! A whole network in one process: sequencers, manager, mediator, participants, each over its own database, with the real
+//! protocol between them.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 pub mod interpreter;
+pub mod model;
 
 use base::{PartyId, SynchronizerId};
 use identity::Identity;
@@ -104,13 +105,13 @@ pub fn run_mediator(node: &Node, tasks: &Tasks, identity: Identity, setup: media
 impl World {
     /// Two participants that know one template.
     pub async fn new() -> Self {
-        let world = Self::of([Arc::new(OneTemplate), Arc::new(OneTemplate)], &[]).await;
+        let world = Self::of(vec![Arc::new(OneTemplate), Arc::new(OneTemplate)], &[]).await;
         world.upload(b"dar").await;
         world
     }
 
     /// Participants with these engines; the sequencers' database has more in it.
-    pub async fn of(interpreters: [Arc<dyn Interpreter>; 2], more: &[Migrations]) -> Self {
+    pub async fn of(interpreters: Vec<Arc<dyn Interpreter>>, more: &[Migrations]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (first, first_supervisor, first_endpoint) = sequencer(&dir, more).await;
         let (second, second_supervisor, second_endpoint) = sequencer(&dir, more).await;
@@ -192,7 +193,7 @@ impl World {
         TestParticipant { _node: node, writes, ledger, _here: here }
     }
 
-    /// Puts a DAR on both participants.
+    /// Puts a DAR on all participants.
     pub async fn upload(&self, dar: &[u8]) {
         for participant in &self.participants {
             let dar = bytes::Bytes::copy_from_slice(dar);

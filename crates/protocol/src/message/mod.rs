@@ -13,9 +13,9 @@ pub use verdict::{
 };
 
 use crate::tree::{InformeeTree, LightViewTree};
-use base::{Hash, ParticipantId, SynchronizerId};
+use base::{Fingerprint, Hash, ParticipantId, SynchronizerId};
 use bytes::Bytes;
-use crypto::{HashBuilder, HashPurpose, Signature};
+use crypto::{EPHEMERAL_BYTES, HashBuilder, HashPurpose, Signature, WRAPPED_BYTES};
 use prost::Message as _;
 use topology::{Malformed, RegisterRequest, RegisterResponse, TopologyMessage};
 use wire::concordat::protocol::v1::{self as proto, envelope_content::Content, typed_message::Message as Typed};
@@ -29,7 +29,7 @@ pub enum EnvelopeContent {
     /// Participant to mediator: what has to be confirmed by whom.
     Informee(Box<InformeeMessage>),
     /// Participant to participants: one view.
-    View(Box<ViewMessage>),
+    View(Box<EncryptedView>),
     /// Participant to each participant with the mediator: you are a recipient of this request.
     RootHash(RootHashMessage),
     /// Participant to mediator: its verdicts.
@@ -55,7 +55,31 @@ pub struct InformeeMessage {
     pub signature: Signature,
 }
 
-/// To the participants of a view's informees. In this version the view is not encrypted.
+/// To the participants of a view's informees.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EncryptedView {
+    /// Of the view, subviews included.
+    pub view_hash: Hash,
+    /// A light view tree under the view's secret.
+    pub sealed: Bytes,
+    /// With which the secret was wrapped; one for all views of a request.
+    pub ephemeral: Bytes,
+    /// The secret, for participants that cannot derive it from that of a view around.
+    pub keys: Vec<WrappedKey>,
+    /// The submitter's, over [`signed_root_hash`]; with top-level views only.
+    pub signature: Option<Signature>,
+}
+
+/// A view's secret for one recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WrappedKey {
+    /// Its key.
+    pub recipient: Fingerprint,
+    /// For that key.
+    pub wrapped: Bytes,
+}
+
+/// An [`EncryptedView`] after decryption.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ViewMessage {
     /// The view and its place.
@@ -98,11 +122,13 @@ impl EnvelopeContent {
                 signature: Some((&message.signature).into()),
             }),
             Self::View(message) => Content::View(proto::EncryptedView {
-                scheme: proto::EncryptionScheme::None.into(),
-                view_tree: message.tree.to_wire().encode_to_vec().into(),
-                view_hash: message.tree.view_hash().as_bytes().to_vec().into(),
+                scheme: proto::EncryptionScheme::EciesP256Aes128Gcm.into(),
+                view_tree: message.sealed.clone(),
+                view_hash: message.view_hash.as_bytes().to_vec().into(),
                 view_type: proto::ViewType::Transaction.into(),
                 submitter_signature: message.signature.as_ref().map(Into::into),
+                ephemeral_key: message.ephemeral.clone(),
+                keys: message.keys.iter().map(WrappedKey::to_wire).collect(),
             }),
             Self::RootHash(message) => Content::RootHash(proto::RootHashMessage {
                 root_hash: message.root_hash.as_bytes().to_vec().into(),
@@ -152,18 +178,32 @@ fn from_informee(message: proto::InformeeMessage) -> Result<EnvelopeContent, Mal
 
 fn from_view(message: proto::EncryptedView) -> Result<EnvelopeContent, Malformed> {
     check_view_type(message.view_type)?;
-    if message.scheme() != proto::EncryptionScheme::None {
+    if message.scheme() != proto::EncryptionScheme::EciesP256Aes128Gcm {
         return Err(Malformed::Unknown { field: "scheme", value: message.scheme });
     }
-    let tree = LightViewTree::from_wire(proto::LightViewTree::decode(message.view_tree)?)?;
-    if tree.view_hash() != from_hash("view_hash", &message.view_hash)? {
-        return Err(Malformed::Bounds { field: "view_hash", why: "it is not the view's" });
+    if message.ephemeral_key.len() != EPHEMERAL_BYTES {
+        return Err(Malformed::Bounds { field: "ephemeral_key", why: "it has 65 bytes" });
     }
-    let signature = message.submitter_signature.as_ref().map(Signature::try_from).transpose()?;
-    if signature.is_some() != tree.position.is_top() {
-        return Err(Malformed::Bounds { field: "submitter_signature", why: "it goes with top-level views only" });
+    Ok(EnvelopeContent::View(Box::new(EncryptedView {
+        view_hash: from_hash("view_hash", &message.view_hash)?,
+        sealed: message.view_tree,
+        ephemeral: message.ephemeral_key,
+        keys: message.keys.into_iter().map(WrappedKey::from_wire).collect::<Result<_, _>>()?,
+        signature: message.submitter_signature.as_ref().map(Signature::try_from).transpose()?,
+    })))
+}
+
+impl WrappedKey {
+    fn to_wire(&self) -> proto::WrappedKey {
+        proto::WrappedKey { recipient: self.recipient.to_string(), wrapped: self.wrapped.clone() }
     }
-    Ok(EnvelopeContent::View(Box::new(ViewMessage { tree, signature })))
+
+    fn from_wire(message: proto::WrappedKey) -> Result<Self, Malformed> {
+        if message.wrapped.len() != WRAPPED_BYTES {
+            return Err(Malformed::Bounds { field: "wrapped", why: "a wrapped secret has 48 bytes" });
+        }
+        Ok(Self { recipient: message.recipient.parse()?, wrapped: message.wrapped })
+    }
 }
 
 fn from_signed(message: &proto::SignedMessage) -> Result<EnvelopeContent, Malformed> {

@@ -26,6 +26,9 @@ pub enum BuildError {
     /// Beyond what a request can hold.
     #[error("the transaction has too many views or too deep ones; split the command")]
     TooManyViews,
+    /// A participant that nothing can be encrypted for.
+    #[error("participant {0} has no key for encryption; have it register one")]
+    NoEncryptionKey(ParticipantId),
     /// Something of later versions.
     #[error("{0} cannot be sent over a synchronizer by this version")]
     Unsupported(&'static str),
@@ -51,7 +54,7 @@ pub enum BuildError {
 impl Coded for BuildError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::UnknownInformees(_) => codes::UNKNOWN_INFORMEES,
+            Self::UnknownInformees(_) | Self::NoEncryptionKey(_) => codes::UNKNOWN_INFORMEES,
             Self::UnknownContract(_) => codes::CONTRACT_NOT_FOUND,
             Self::Unsupported(_) => codes::UNSUPPORTED_OPERATION,
             Self::NotVetted { .. } => codes::PACKAGE_NOT_VETTED,
