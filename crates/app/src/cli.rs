@@ -1,8 +1,8 @@
 //! The command line.
 
-use crate::demo::{Options, PostgresUrl};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::{Config, LoadError, Problem};
+use demo::{Fault, Options, PostgresUrl};
 use std::{path::PathBuf, time::Duration};
 use telemetry::{Encoder, LogConfig};
 
@@ -105,9 +105,12 @@ pub(crate) struct Demo {
     /// How long to run load, with --headless.
     #[arg(long, default_value = "60s", value_parser = duration)]
     duration: Duration,
-    /// Kill -9 an active process of each kind in turn, so often.
+    /// So often something happens to an active process of each kind in turn: see --faults.
     #[arg(long, value_parser = duration)]
     kill_every: Option<Duration>,
+    /// What happens: kill (as kill -9 does), pause (the process stands still for several leases), hand-over
+    #[arg(long, value_delimiter = ',', default_value = "kill", value_parser = fault)]
+    faults: Vec<Fault>,
     /// Decides what is killed and what is submitted where.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -163,7 +166,9 @@ impl Demo {
     pub(crate) fn into_demo(self) -> Options {
         Options {
             duration: self.duration,
-            kill_every: self.kill_every,
+            fault_every: self.kill_every,
+            faults: self.faults,
+            database: None,
             seed: self.seed,
             report: self.report,
             storage: self.storage,
@@ -171,6 +176,14 @@ impl Demo {
             directory: self.directory,
             own_dar: lf::models::iou(),
         }
+    }
+}
+
+/// One that needs nothing but the processes.
+fn fault(text: &str) -> Result<Fault, String> {
+    match text.parse()? {
+        fault if Fault::needs_database(fault) => Err("the demo does not control the database".into()),
+        fault => Ok(fault),
     }
 }
 

@@ -3,7 +3,7 @@
 mod cli;
 mod configuration;
 mod daemon;
-mod demo;
+mod screen;
 mod status;
 
 use clap::Parser as _;
@@ -64,7 +64,7 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
             let result = if headless {
                 demo::headless(options, tasks, |line| print(&line)).await
             } else {
-                demo::interactive(options, tasks).await
+                screen::interactive(options, tasks).await
             };
             match result.map(|report| serde_json::to_string_pretty(&report)) {
                 Ok(Ok(text)) => {

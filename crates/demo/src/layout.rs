@@ -8,26 +8,34 @@ use std::{
 
 /// What a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A synchronizer manager.
     Manager,
+    /// A mediator.
     Mediator,
+    /// A sequencer.
     Sequencer,
+    /// A participant.
     Participant,
 }
 
 /// One process with one node.
 #[derive(Debug, Clone)]
-pub(crate) struct Process {
+pub struct Process {
     /// Name of the replica, also of the node in its configuration file.
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub name: String,
+    /// What its node is.
+    pub kind: Kind,
     /// Replicas of one logical node share this name.
-    pub(crate) logical: String,
-    pub(crate) admin_port: u16,
+    pub logical: String,
+    /// Of the admin API.
+    pub admin_port: u16,
     /// Ledger API of a participant, public API of a sequencer.
-    pub(crate) second_port: Option<u16>,
-    pub(crate) config: PathBuf,
-    pub(crate) log: PathBuf,
+    pub second_port: Option<u16>,
+    /// Its configuration file.
+    pub config: PathBuf,
+    /// Its log file.
+    pub log: PathBuf,
 }
 
 /// Where the nodes keep their state.
@@ -41,7 +49,7 @@ pub(crate) enum Storage {
 
 /// The parts of `postgres://user:password@host:port/database`.
 #[derive(Clone)]
-pub(crate) struct PostgresUrl {
+pub struct PostgresUrl {
     user: String,
     password: Option<String>,
     host: String,
@@ -50,9 +58,12 @@ pub(crate) struct PostgresUrl {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Manager, Self::Mediator, Self::Sequencer, Self::Participant];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Manager, Self::Mediator, Self::Sequencer, Self::Participant];
 
-    pub(crate) fn name(self) -> &'static str {
+    /// As it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Manager => "manager",
             Self::Mediator => "mediator",

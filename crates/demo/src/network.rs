@@ -1,14 +1,14 @@
 //! The running demo.
 
-use super::{
+use crate::{
     admin::{self, AdminError, bootstrap, channel, in_role},
-    history::{History, Kill},
+    fault::{self, Database, Fault},
+    history::{History, Injected},
     layout::{Kind, PostgresUrl, Process, Storage, lay_out},
     load::{Load, Side},
     observe::{self, ObserveError},
     process::Running,
     report::{Report, Run, report},
-    screen,
     workload::Workload,
 };
 use canton_proto::com::daml::ledger::api::v2::admin::{
@@ -16,8 +16,13 @@ use canton_proto::com::daml::ledger::api::v2::admin::{
     party_management_service_client::PartyManagementServiceClient,
 };
 use rpc::RpcError;
+use rustix::process::Signal;
 use std::{
-    collections::BTreeMap, fs, io, os::unix::process::ExitStatusExt as _, path::PathBuf, sync::atomic::Ordering,
+    collections::BTreeMap,
+    fs, io,
+    os::unix::process::ExitStatusExt as _,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tasks::{Task, Tasks};
@@ -27,6 +32,8 @@ use tokio::time::Instant;
 const CLIENTS: usize = 16;
 /// How long a killed process stays down.
 const DOWN: Duration = Duration::from_millis(500);
+/// How long a paused process stands still: three leases and more, so that another one replaces it.
+const PAUSED: Duration = Duration::from_millis(3500);
 /// Roles of a node that answers.
 const SERVING: [&str; 3] = ["Active", "Passive", "Online"];
 /// What another replica sends to one that is silent.
@@ -35,45 +42,71 @@ const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 const STOP: Duration = Duration::from_secs(5);
 
 /// What the user asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    pub(crate) duration: Duration,
-    pub(crate) kill_every: Option<Duration>,
-    pub(crate) seed: u64,
-    pub(crate) report: Option<PathBuf>,
-    pub(crate) storage: Option<PostgresUrl>,
+#[derive(Clone)]
+pub struct Options {
+    /// How long load runs, without a terminal.
+    pub duration: Duration,
+    /// How often something happens; never if absent.
+    pub fault_every: Option<Duration>,
+    /// What happens, each to every kind of node.
+    pub faults: Vec<Fault>,
+    /// For faults of the database.
+    pub database: Option<Arc<dyn Database>>,
+    /// Decides what happens and what is submitted where.
+    pub seed: u64,
+    /// Where to write the report.
+    pub report: Option<PathBuf>,
+    /// PostgreSQL in place of files.
+    pub storage: Option<PostgresUrl>,
     /// A DAR with the field's CantonExamples instead of the project's own model.
-    pub(crate) dar: Option<PathBuf>,
+    pub dar: Option<PathBuf>,
     /// Where to keep files; a temporary folder if absent.
-    pub(crate) directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// The project's own model.
-    pub(crate) own_dar: Vec<u8>,
+    pub own_dar: Vec<u8>,
 }
 
 /// The demo could not run, or found something wrong.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DemoError {
+pub enum DemoError {
+    /// Its files and processes.
     #[error("the demo's files: {0}")]
     Io(#[from] io::Error),
+    /// The network does not come up.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// A call of a client, before the load.
     #[error("{what}: {source}")]
-    Call { what: &'static str, source: RpcError },
+    Call {
+        /// What it was for.
+        what: &'static str,
+        /// The answer.
+        source: RpcError,
+    },
+    /// A replica cannot be read to its end.
     #[error(transparent)]
     Observe(#[from] ObserveError),
+    /// A fault needs control over the database.
+    #[error("{0} needs a database that this program may end sessions of and restart")]
+    NoDatabase(Fault),
+    /// The checker, or the run itself.
     #[error("the run found something wrong:\n{}", .0.join("\n"))]
     Wrong(Vec<String>),
 }
 
 /// A network that is up, with its clients not yet started.
-pub(crate) struct Network {
+pub struct Network {
     program: PathBuf,
     pub(crate) running: Vec<Running>,
-    pub(crate) processes: Vec<Process>,
-    pub(crate) history: History,
-    pub(crate) load: Load,
+    /// As they were laid out.
+    pub processes: Vec<Process>,
+    /// What was seen.
+    pub history: History,
+    /// The clients.
+    pub load: Load,
     pub(crate) options: Options,
-    pub(crate) start_ms: u64,
+    /// Until the first transaction each way, in milliseconds.
+    pub start_ms: u64,
     idle_mb: BTreeMap<String, f64>,
     tasks: Tasks,
     clients: Vec<Task<()>>,
@@ -88,7 +121,7 @@ fn call(what: &'static str) -> impl FnOnce(tonic::Status) -> DemoError {
 
 impl Network {
     /// Starts all processes, founds the synchronizer, connects, allocates parties, uploads the model.
-    pub(crate) async fn start(options: Options, tasks: Tasks) -> Result<Self, DemoError> {
+    pub async fn start(options: Options, tasks: Tasks) -> Result<Self, DemoError> {
         let temporary = options.directory.is_none().then(tempfile::tempdir).transpose()?;
         let directory = match (&options.directory, &temporary) {
             (Some(directory), _) => directory.clone(),
@@ -132,7 +165,8 @@ impl Network {
         })
     }
 
-    pub(crate) fn start_load(&mut self) {
+    /// Starts the clients.
+    pub fn start_load(&mut self) {
         self.load_began = Instant::now();
         for side in 0..2 {
             self.tasks.spawn_cancellable("reader", self.load.clone().reader(side)).detach();
@@ -142,8 +176,64 @@ impl Network {
         }
     }
 
-    /// Kills the active process of a logical node of this kind, and starts it again a little later.
-    pub(crate) async fn kill_active(&mut self, kind: Kind, dice: u64) -> Result<Option<String>, DemoError> {
+    /// Has a fault happen to an active process of this kind, and waits until it is over. Says what was done; `None` if no
+    /// process of the kind was active.
+    pub async fn inject(&mut self, fault: Fault, kind: Kind, dice: u64) -> Result<Option<String>, DemoError> {
+        let Some(at) = self.active(kind, dice).await else { return Ok(None) };
+        let process = self.running[at].process.clone();
+        let injected = Injected {
+            at: self.history.now(),
+            fault,
+            kind,
+            logical: process.logical.clone(),
+            in_flight: self.history.in_flight(),
+        };
+        if kind == Kind::Manager {
+            self.probe_manager();
+        }
+        let database = self.options.database.clone();
+        match fault {
+            Fault::Kill => {
+                self.running[at].kill().await?;
+                self.history.with(|h| h.faults.push(injected));
+                tokio::time::sleep(DOWN).await;
+                self.restart(at)?;
+                return Ok(Some(format!("killed {}", process.name)));
+            }
+            Fault::HandOver if kind == Kind::Sequencer => {
+                self.history.with(|h| h.faults.push(injected));
+                self.running[at].stop(STOP).await;
+                self.restart(at)?;
+                return Ok(Some(format!("restarted {}", process.name)));
+            }
+            Fault::HandOver => {
+                self.history.with(|h| h.faults.push(injected));
+                return Ok(Some(match admin::hand_over(&process).await {
+                    Ok(to) => format!("{} handed over to {} in {} ms", process.name, to.replica, to.took_ms),
+                    Err(error) => format!("{} did not hand over: {error}", process.name),
+                }));
+            }
+            Fault::Pause => {
+                self.running[at].signal(Signal::STOP);
+                self.history.with(|h| h.faults.push(injected));
+                tokio::time::sleep(PAUSED).await;
+                self.running[at].signal(Signal::CONT);
+                return Ok(Some(format!("paused {}", process.name)));
+            }
+            Fault::Sessions | Fault::Database => {}
+        }
+        let database = database.ok_or(DemoError::NoDatabase(fault))?;
+        self.history.with(|h| h.faults.push(injected));
+        if fault == Fault::Sessions {
+            database.end_sessions(&process.logical).await;
+            return Ok(Some(format!("ended all sessions of {}", process.logical)));
+        }
+        database.restart().await;
+        Ok(Some("crashed the database".into()))
+    }
+
+    /// An active process of a logical node of this kind.
+    async fn active(&self, kind: Kind, dice: u64) -> Option<usize> {
         let of_kind: Vec<&Process> = self.processes.iter().filter(|p| p.kind == kind).collect();
         let logical = of_kind[usize::try_from(dice).unwrap_or(0) % of_kind.len()].logical.clone();
         let mut active = Vec::new();
@@ -154,22 +244,16 @@ impl Network {
                 active.push(process.name.clone());
             }
         }
-        if active.is_empty() {
-            return Ok(None);
-        }
-        let name = active.swap_remove(usize::try_from(dice >> 8).unwrap_or(0) % active.len());
-        let Some(at) = self.running.iter().position(|r| r.process.name == name) else { return Ok(None) };
-        let (now, in_flight) = (self.history.now(), self.history.in_flight());
-        self.running[at].kill().await?;
-        self.history.with(|h| h.kills.push(Kill { at: now, kind, logical, in_flight }));
-        if kind == Kind::Manager {
-            self.probe_manager();
-        }
-        tokio::time::sleep(DOWN).await;
+        let at = usize::try_from(dice >> 8).unwrap_or(0) % active.len().max(1);
+        let name = active.get(at)?;
+        self.running.iter().position(|r| r.process.name == *name)
+    }
+
+    fn restart(&mut self, at: usize) -> io::Result<()> {
         let process = self.running[at].process.clone();
         self.running[at] = Running::start(&self.program, process.clone())?;
         self.time_restart(process);
-        Ok(Some(name))
+        Ok(())
     }
 
     /// Notes how long a process takes from its start until it serves.
@@ -222,7 +306,7 @@ impl Network {
     }
 
     /// Stops the load, waits until every command is decided, reads everything, and judges.
-    pub(crate) async fn finish(mut self, mut violations: Vec<String>) -> Result<Report, DemoError> {
+    pub async fn finish(mut self, mut violations: Vec<String>) -> Result<Report, DemoError> {
         let load_seconds = self.load_began.elapsed().as_secs_f64();
         self.load.stop.store(true, Ordering::Relaxed);
         for client in std::mem::take(&mut self.clients) {
@@ -242,12 +326,12 @@ impl Network {
             idle_mb: std::mem::take(&mut self.idle_mb),
             rss_mb: resident_mb(&self.processes).await,
             fenced_writes: self.fenced_writes(),
-            has_kills: self.options.kill_every.is_some(),
+            has_kills: self.history.with(|h| h.faults.iter().any(|f| f.fault == Fault::Kill)),
         };
         let mut report = report(&self.history, &verdict, run);
         violations.append(&mut report.violations);
         report.violations = violations;
-        for running in std::mem::take(&mut self.running) {
+        for mut running in std::mem::take(&mut self.running) {
             running.stop(STOP).await;
         }
         Ok(report)
@@ -298,42 +382,29 @@ async fn side(
     Ok(Side { participant, party, replicas })
 }
 
-/// Runs for a while, kills, drains, judges; prints a line now and then.
-pub(crate) async fn headless(options: Options, tasks: Tasks, mut say: impl FnMut(String)) -> Result<Report, DemoError> {
+/// Runs for a while, has faults happen, drains, judges; prints a line now and then.
+pub async fn headless(options: Options, tasks: Tasks, mut say: impl FnMut(String)) -> Result<Report, DemoError> {
     let mut network = Network::start(options.clone(), tasks).await?;
     say(format!("network ready after {} ms, files in {}", network.start_ms, network.directory().display()));
     network.start_load();
     let end = Instant::now() + options.duration;
     let mut violations = Vec::new();
-    let mut next_kill = options.kill_every.map(|every| Instant::now() + every);
-    for round in 0_u64.. {
-        let until = next_kill.map_or(end, |kill| kill.min(end));
+    let mut schedule = fault::schedule(&options.faults, options.seed).into_iter().cycle().enumerate();
+    let mut next = options.fault_every.map(|every| Instant::now() + every);
+    loop {
+        let until = next.map_or(end, |next| next.min(end));
         tokio::time::sleep_until(until).await;
         violations.extend(network.revive()?);
-        if Instant::now() >= end {
-            break;
-        }
-        let kind = Kind::ALL[usize::try_from(round).unwrap_or(0) % Kind::ALL.len()];
-        let killed = network.kill_active(kind, options.seed.wrapping_mul(31).wrapping_add(round)).await?;
-        say(match killed {
-            Some(name) => format!("killed {name}"),
-            None => format!("no {} was active to be killed", kind.name()),
-        });
-        next_kill = options.kill_every.map(|every| until + every);
+        let (Some((round, (fault, kind))), true) = (schedule.next(), Instant::now() < end) else { break };
+        let dice = options.seed.wrapping_mul(31).wrapping_add(u64::try_from(round).unwrap_or(0));
+        let done = network.inject(fault, kind, dice).await?;
+        say(done.unwrap_or_else(|| format!("no {} was active for {fault}", kind.name())));
+        next = options.fault_every.map(|every| until + every);
     }
     say("draining".into());
     let report = network.finish(violations).await?;
     if let Some(path) = &options.report {
         fs::write(path, serde_json::to_string_pretty(&report).map_err(io::Error::other)?)?;
     }
-    if report.violations.is_empty() { Ok(report) } else { Err(DemoError::Wrong(report.violations)) }
-}
-
-/// Shows the live table until the user quits.
-pub(crate) async fn interactive(options: Options, tasks: Tasks) -> Result<Report, DemoError> {
-    let mut network = Network::start(options, tasks).await?;
-    network.start_load();
-    screen::run(&mut network).await?;
-    let report = network.finish(Vec::new()).await?;
     if report.violations.is_empty() { Ok(report) } else { Err(DemoError::Wrong(report.violations)) }
 }

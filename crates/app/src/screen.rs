@@ -1,12 +1,7 @@
 //! The live table.
 
-use super::{
-    admin,
-    layout::{Kind, Process},
-    network::{DemoError, Network},
-    report::{failover, last_failover},
-};
 use checker::{Outcome, Record};
+use demo::{DemoError, Fault, Kind, Network, Options, Process, Report, hand_over, last_failover, status, worst_outage};
 use ratatui::{
     Frame,
     crossterm::event::{self, Event, KeyCode, KeyEventKind},
@@ -15,9 +10,9 @@ use ratatui::{
     text::Line,
     widgets::{Block, Cell, Paragraph, Row, Table},
 };
-use rpc::services::concordat::admin::v1::node_service_client::NodeServiceClient;
 use std::{io, time::Duration};
-use wire::concordat::admin::v1::{NodeStatus, SetPassiveRequest, StatusResponse};
+use tasks::Tasks;
+use wire::concordat::admin::v1::{NodeStatus, StatusResponse};
 
 /// Between two drawings.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -31,8 +26,17 @@ pub(crate) struct NodeLine {
     pub(crate) status: Option<(NodeStatus, StatusResponse)>,
 }
 
+/// Shows the live table until the user quits.
+pub(crate) async fn interactive(options: Options, tasks: Tasks) -> Result<Report, DemoError> {
+    let mut network = Network::start(options, tasks).await?;
+    network.start_load();
+    run(&mut network).await?;
+    let report = network.finish(Vec::new()).await?;
+    if report.violations.is_empty() { Ok(report) } else { Err(DemoError::Wrong(report.violations)) }
+}
+
 /// Shows the table and obeys keys until `q`.
-pub(crate) async fn run(network: &mut Network) -> Result<(), DemoError> {
+async fn run(network: &mut Network) -> Result<(), DemoError> {
     let mut terminal = ratatui::try_init()?;
     let result = show(network, &mut terminal).await;
     ratatui::try_restore()?;
@@ -50,11 +54,10 @@ async fn show(network: &mut Network, terminal: &mut ratatui::DefaultTerminal) ->
         match key {
             KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
             KeyCode::Char('k') => {
-                let killed = network.kill_active(kind, round).await?;
-                message =
-                    killed.map_or_else(|| format!("no {} is active", kind.name()), |name| format!("killed {name}"));
+                let killed = network.inject(Fault::Kill, kind, round).await?;
+                message = killed.unwrap_or_else(|| format!("no {} is active", kind.name()));
             }
-            KeyCode::Char('h') => message = hand_over(&lines, kind).await,
+            KeyCode::Char('h') => message = hand_over_of(&lines, kind).await,
             _ => {}
         }
     }
@@ -76,23 +79,18 @@ fn key() -> io::Result<Option<KeyCode>> {
 pub(crate) async fn look(processes: &[Process]) -> Vec<NodeLine> {
     let asked = processes
         .iter()
-        .map(|process| async move { NodeLine { process: process.clone(), status: admin::status(process).await } });
+        .map(|process| async move { NodeLine { process: process.clone(), status: status(process).await } });
     futures::future::join_all(asked).await
 }
 
-async fn hand_over(lines: &[NodeLine], kind: Kind) -> String {
+async fn hand_over_of(lines: &[NodeLine], kind: Kind) -> String {
     let active = lines
         .iter()
         .find(|line| line.process.kind == kind && line.status.as_ref().is_some_and(|(node, _)| node.role == "Active"));
     let Some(line) = active else { return format!("no {} is active", kind.name()) };
-    let Ok(channel) = admin::channel(line.process.admin_port) else { return "no channel".into() };
-    let request = SetPassiveRequest { node: line.process.name.clone() };
-    match NodeServiceClient::new(channel).set_passive(request).await {
-        Ok(answer) => {
-            let answer = answer.into_inner();
-            format!("{} took over from {} in {} ms", answer.replica, line.process.name, answer.took_ms)
-        }
-        Err(status) => format!("{} stays active: {}", line.process.name, status.message()),
+    match hand_over(&line.process).await {
+        Ok(to) => format!("{} took over from {} in {} ms", to.replica, line.process.name, to.took_ms),
+        Err(error) => format!("{} stays active: {error}", line.process.name),
     }
 }
 
@@ -115,7 +113,7 @@ fn counters(network: &Network) -> String {
     let percent = |p: usize| latencies.get(latencies.len() * p / 100).map_or(0, |micros| micros / 1000);
     let seconds = (history.now() / 1_000_000).max(1);
     let verdict = history.with(|h| checker::check(&h.records));
-    let worst = Kind::ALL.map(|kind| format!("{} {} ms", kind.name(), failover(history, kind).max)).join(" · ");
+    let worst = Kind::ALL.map(|kind| format!("{} {} ms", kind.name(), worst_outage(history, kind))).join(" · ");
     let last = last_failover(history).map_or_else(|| "-".into(), |(kind, ms)| format!("{kind} {ms} ms"));
     format!(
         "attempts {submitted} · committed {committed} ({}/s) · rejected {rejected} · unknown {unknown} · in flight {} · \

@@ -1,5 +1,6 @@
 //! What the demo's clients and readers saw, for the checker and the report.
 
+use crate::{fault::Fault, layout::Kind};
 use checker::{Outcome, Record};
 use std::{
     collections::BTreeSet,
@@ -12,38 +13,46 @@ use tokio::time::Instant;
 
 /// Everything recorded. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct History {
+pub struct History {
     inner: Arc<Mutex<Inner>>,
     in_flight: Arc<AtomicUsize>,
     started: Instant,
 }
 
+/// What is recorded.
 #[derive(Default)]
-pub(crate) struct Inner {
-    pub(crate) records: Vec<Record>,
+pub struct Inner {
+    /// For the checker.
+    pub records: Vec<Record>,
     /// From submission to answer, in microseconds.
-    pub(crate) latencies: Vec<i64>,
+    pub latencies: Vec<i64>,
     /// What each participant's reader got: participant and update.
-    pub(crate) seen: BTreeSet<(&'static str, String)>,
+    pub seen: BTreeSet<(&'static str, String)>,
     /// When each participant's reader got an update.
-    pub(crate) arrivals: Vec<(&'static str, i64)>,
+    pub arrivals: Vec<(&'static str, i64)>,
     /// Topology changes asked for: begin and end.
-    pub(crate) topology: Vec<(i64, i64)>,
-    pub(crate) kills: Vec<Kill>,
+    pub topology: Vec<(i64, i64)>,
+    /// What was made to happen.
+    pub faults: Vec<Injected>,
     /// Processes that others ended because they were silent.
-    pub(crate) silent: usize,
+    pub silent: usize,
     /// From the start of a process on an existing database until it serves, in microseconds.
-    pub(crate) restarts: Vec<i64>,
+    pub restarts: Vec<i64>,
 }
 
-/// A process that was killed.
+/// A fault that was made to happen.
 #[derive(Debug, Clone)]
-pub(crate) struct Kill {
-    pub(crate) at: i64,
-    pub(crate) kind: super::layout::Kind,
-    pub(crate) logical: String,
+pub struct Injected {
+    /// Microseconds since the run began.
+    pub at: i64,
+    /// What.
+    pub fault: Fault,
+    /// To a node of this kind.
+    pub kind: Kind,
+    /// Which.
+    pub logical: String,
     /// Commands without an answer at that moment.
-    pub(crate) in_flight: usize,
+    pub in_flight: usize,
 }
 
 impl History {
@@ -52,11 +61,13 @@ impl History {
     }
 
     /// Microseconds since the demo began.
-    pub(crate) fn now(&self) -> i64 {
+    #[must_use]
+    pub fn now(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX)
     }
 
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+    /// Looks at everything.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
         look(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -85,7 +96,9 @@ impl History {
         InFlight(self.in_flight.clone())
     }
 
-    pub(crate) fn in_flight(&self) -> usize {
+    /// Commands without an answer.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 }

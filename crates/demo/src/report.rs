@@ -1,64 +1,93 @@
 //! What came of a run.
 
-use super::{
-    history::{History, Inner, Kill},
+use crate::{
+    fault::Fault,
+    history::{History, Injected, Inner},
     layout::Kind,
 };
 use checker::{Counts, Kind as Wrong, Outcome, Record, Verdict};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long after a sequencer's death a gap in delivery is put down to it, in microseconds.
 const GAP_WINDOW: i64 = 3_000_000;
 
 /// The report of `demo --headless`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    pub(crate) submitted: usize,
-    pub(crate) committed: usize,
-    pub(crate) rejected: usize,
+pub struct Report {
+    /// Attempts of clients.
+    pub submitted: usize,
+    /// Commands that committed.
+    pub committed: usize,
+    /// Commands that were refused for certain.
+    pub rejected: usize,
     /// Why, and how often.
-    pub(crate) rejections: BTreeMap<String, usize>,
-    pub(crate) unknown_resolved: usize,
-    pub(crate) fenced_writes: usize,
-    pub(crate) lost: usize,
-    pub(crate) duplicated: usize,
-    pub(crate) reordered: usize,
-    pub(crate) divergent: usize,
-    pub(crate) undecided: usize,
-    pub(crate) kills: BTreeMap<&'static str, usize>,
+    pub rejections: BTreeMap<String, usize>,
+    /// Commands whose outcome a client did not learn, and the ledger told.
+    pub unknown_resolved: usize,
+    /// Writes of replaced replicas that the fence refused.
+    pub fenced_writes: usize,
+    /// Commands said to be committed that are not there.
+    pub lost: usize,
+    /// Commands that took effect twice.
+    pub duplicated: usize,
+    /// Updates out of order.
+    pub reordered: usize,
+    /// Updates that participants show differently.
+    pub divergent: usize,
+    /// Commands without completion.
+    pub undecided: usize,
+    /// Kills by kind of node.
+    pub kills: BTreeMap<&'static str, usize>,
+    /// Faults by name and kind of node.
+    pub faults: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
     /// Processes that their peers ended because they were silent for a lease, which happens on a busy machine.
-    pub(crate) ended_as_silent: usize,
+    pub ended_as_silent: usize,
     /// Fewest commands that were under way at a kill.
-    pub(crate) in_flight_at_kills: usize,
-    pub(crate) commands_per_second: f64,
-    pub(crate) latency_ms: Latency,
-    pub(crate) failover_ms: BTreeMap<&'static str, Times>,
+    pub in_flight_at_kills: usize,
+    /// Committed ones.
+    pub commands_per_second: f64,
+    /// From submission to answer.
+    pub latency_ms: Latency,
+    /// The same as `outage_ms.kill`.
+    pub failover_ms: BTreeMap<&'static str, Times>,
+    /// Time without service by fault and kind of node: from the fault to the commit of the first command submitted after
+    /// it that needs the node; for the manager to the next topology change; for a sequencer the longest gap in delivery.
+    pub outage_ms: BTreeMap<&'static str, BTreeMap<&'static str, Times>>,
     /// Memory of each process before the load.
-    pub(crate) idle_mb: BTreeMap<String, f64>,
+    pub idle_mb: BTreeMap<String, f64>,
     /// Memory of each process after it.
-    pub(crate) rss_mb: BTreeMap<String, f64>,
+    pub rss_mb: BTreeMap<String, f64>,
     /// From the first process started to the first transaction each way.
-    pub(crate) start_ms: u64,
+    pub start_ms: u64,
     /// From the start of a killed process until it serves.
-    pub(crate) restart_ms: Times,
-    pub(crate) seed: u64,
-    pub(crate) storage: String,
+    pub restart_ms: Times,
+    /// As given.
+    pub seed: u64,
+    /// As given.
+    pub storage: String,
     /// What the checker or the run itself found wrong; empty if all is well.
-    pub(crate) violations: Vec<String>,
+    pub violations: Vec<String>,
 }
 
+/// In milliseconds.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Latency {
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
+pub struct Latency {
+    /// Half took no longer.
+    pub p50: f64,
+    /// 99 of 100 took no longer.
+    pub p99: f64,
 }
 
+/// In milliseconds.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Times {
-    pub(crate) count: usize,
-    pub(crate) p50: f64,
-    pub(crate) max: f64,
+pub struct Times {
+    /// How many.
+    pub count: usize,
+    /// Half took no longer.
+    pub p50: f64,
+    /// None took longer.
+    pub max: f64,
 }
 
 /// What only the running demo knows.
@@ -89,16 +118,17 @@ fn percentile(sorted: &[i64], percent: usize) -> f64 {
 /// Puts everything together.
 pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
     let Counts { submitted, committed, rejected, unknown_resolved, .. } = verdict.counts;
-    let (kills, in_flight, mut latencies) = history.with(|h| {
-        let fewest = h.kills.iter().map(|k| k.in_flight).min().unwrap_or(0);
-        (h.kills.clone(), fewest, h.latencies.clone())
+    let (faults, in_flight, mut latencies) = history.with(|h| {
+        let fewest = h.faults.iter().map(|f| f.in_flight).min().unwrap_or(0);
+        (h.faults.clone(), fewest, h.latencies.clone())
     });
+    let count = |fault, kind| faults.iter().filter(|f| (f.fault, f.kind) == (fault, kind)).count();
+    let happened: BTreeSet<Fault> = faults.iter().map(|f| f.fault).collect();
     latencies.sort_unstable();
     let mut violations: Vec<String> = verdict.violations.iter().map(|v| format!("{:?}: {}", v.kind, v.text)).collect();
     if run.has_kills && unknown_resolved == 0 {
         violations.push("Inconclusive: no command had an unknown outcome, so the kills tested nothing".into());
     }
-    let count = |kind| kills.iter().filter(|k| k.kind == kind).count();
     #[expect(clippy::cast_precision_loss, reason = "shown to people")]
     let rate = if run.load_seconds > 0.0 { committed as f64 / run.load_seconds } else { 0.0 };
     Report {
@@ -113,12 +143,14 @@ pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
         reordered: verdict.count(Wrong::Reordered),
         divergent: verdict.count(Wrong::Divergent),
         undecided: verdict.count(Wrong::Undecided),
-        kills: Kind::ALL.iter().map(|kind| (kind.name(), count(*kind))).collect(),
+        kills: by_kind(|kind| count(Fault::Kill, kind)),
+        faults: happened.iter().map(|fault| (fault.name(), by_kind(|kind| count(*fault, kind)))).collect(),
         ended_as_silent: history.with(|h| h.silent),
         in_flight_at_kills: in_flight,
         commands_per_second: (rate * 10.0).round() / 10.0,
         latency_ms: Latency { p50: percentile(&latencies, 50), p99: percentile(&latencies, 99) },
-        failover_ms: Kind::ALL.iter().map(|kind| (kind.name(), failover(history, *kind))).collect(),
+        failover_ms: by_kind(|kind| outage(history, Fault::Kill, kind)),
+        outage_ms: happened.iter().map(|f| (f.name(), by_kind(|kind| outage(history, *f, kind)))).collect(),
         idle_mb: run.idle_mb,
         rss_mb: run.rss_mb,
         start_ms: run.start_ms,
@@ -129,14 +161,24 @@ pub(crate) fn report(history: &History, verdict: &Verdict, run: Run) -> Report {
     }
 }
 
-/// From each kill to the commit of the first command submitted after it that needs the killed node; for the manager to
-/// the end of the next topology change; for a sequencer the longest gap in delivery.
-pub(crate) fn failover(history: &History, kind: Kind) -> Times {
+fn by_kind<T>(value: impl Fn(Kind) -> T) -> BTreeMap<&'static str, T> {
+    Kind::ALL.into_iter().map(|kind| (kind.name(), value(kind))).collect()
+}
+
+/// From each such fault until it was made good.
+pub(crate) fn outage(history: &History, fault: Fault, kind: Kind) -> Times {
     let took: Vec<i64> = history.with(|h| {
         let commits = commits(&h.records);
-        h.kills.iter().filter(|kill| kill.kind == kind).filter_map(|kill| took(h, &commits, kill)).collect()
+        let such = h.faults.iter().filter(|f| (f.fault, f.kind) == (fault, kind));
+        such.filter_map(|fault| took(h, &commits, fault)).collect()
     });
     times(took)
+}
+
+/// The longest time that a fault of this kind of node took to be made good, in milliseconds.
+#[must_use]
+pub fn worst_outage(history: &History, kind: Kind) -> f64 {
+    Fault::ALL.into_iter().map(|fault| outage(history, fault, kind).max).fold(0.0, f64::max)
 }
 
 fn rejections(records: &[Record]) -> BTreeMap<String, usize> {
@@ -150,22 +192,25 @@ fn rejections(records: &[Record]) -> BTreeMap<String, usize> {
 }
 
 /// What was killed last, and how long that took to be made good; `None` before the first kill and during a failover.
-pub(crate) fn last_failover(history: &History) -> Option<(&'static str, f64)> {
+#[must_use]
+pub fn last_failover(history: &History) -> Option<(&'static str, f64)> {
     history.with(|h| {
-        let kill = h.kills.last()?;
-        Some((kill.kind.name(), millis(took(h, &commits(&h.records), kill)?)))
+        let fault = h.faults.last()?;
+        Some((fault.kind.name(), millis(took(h, &commits(&h.records), fault)?)))
     })
 }
 
-fn took(h: &Inner, commits: &[Commit<'_>], kill: &Kill) -> Option<i64> {
+fn took(h: &Inner, commits: &[Commit<'_>], kill: &Injected) -> Option<i64> {
+    let any = || commits.iter().filter(|c| c.submitted >= kill.at).map(|c| c.answered - kill.at).min();
     match kill.kind {
+        _ if kill.fault == Fault::Database => any(),
         Kind::Manager => h.topology.iter().filter(|(begin, _)| *begin >= kill.at).map(|(_, end)| end - kill.at).min(),
         Kind::Sequencer => Some(longest_gap(&h.arrivals, kill.at)),
-        Kind::Mediator | Kind::Participant => commits
-            .iter()
-            .filter(|c| c.submitted >= kill.at && (kill.kind == Kind::Mediator || c.participant == kill.logical))
-            .map(|c| c.answered - kill.at)
-            .min(),
+        Kind::Mediator => any(),
+        Kind::Participant => {
+            let own = commits.iter().filter(|c| c.submitted >= kill.at && c.participant == kill.logical);
+            own.map(|c| c.answered - kill.at).min()
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The demo as an operator: status, founding the synchronizer, connecting participants.
 
-use super::layout::{Kind, Process};
+use crate::layout::{Kind, Process};
 use rpc::{
     ChannelConfig, RpcError, connect_lazy,
     services::concordat::admin::v1::{
@@ -24,11 +24,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The network could not be brought up.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AdminError {
+pub enum AdminError {
+    /// Something takes too long.
     #[error("{what} did not happen within {PATIENCE:?}; see the logs in the demo's folder")]
-    Timeout { what: String },
+    Timeout {
+        /// What was waited for.
+        what: String,
+    },
+    /// A node refuses.
     #[error("{node}: {source}")]
-    Call { node: String, source: RpcError },
+    Call {
+        /// Who was asked.
+        node: String,
+        /// The answer.
+        source: RpcError,
+    },
+    /// Its address is none.
     #[error("no endpoint: {0}")]
     Endpoint(#[from] tonic::transport::Error),
 }
@@ -38,10 +49,18 @@ pub(crate) fn channel(port: u16) -> Result<Channel, AdminError> {
 }
 
 /// The process's node; `None` while it does not answer.
-pub(crate) async fn status(process: &Process) -> Option<(NodeStatus, StatusResponse)> {
+pub async fn status(process: &Process) -> Option<(NodeStatus, StatusResponse)> {
     let mut client = NodeServiceClient::new(channel(process.admin_port).ok()?);
     let answer = tokio::time::timeout(STATUS_TIMEOUT, client.status(StatusRequest {})).await.ok()?.ok()?.into_inner();
     Some((answer.nodes.first()?.clone(), answer))
+}
+
+/// Asks the process's node to hand over.
+pub async fn hand_over(process: &Process) -> Result<SetPassiveResponse, AdminError> {
+    let request = SetPassiveRequest { node: process.name.clone() };
+    let answer = NodeServiceClient::new(channel(process.admin_port)?).set_passive(request).await;
+    let failed = |status: tonic::Status| AdminError::Call { node: process.name.clone(), source: status.into() };
+    answer.map(tonic::Response::into_inner).map_err(failed)
 }
 
 /// Waits until one replica of the logical node is in a role.

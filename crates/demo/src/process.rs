@@ -1,6 +1,7 @@
-//! Starting and killing the demo's processes.
+//! Starting, stopping, killing, pausing the network's processes.
 
-use super::layout::Process;
+use crate::layout::Process;
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io,
     path::PathBuf,
@@ -38,18 +39,22 @@ impl Running {
         self.child.wait().await.map(|_| ())
     }
 
+    /// Sends it a signal, if it is still there.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+            // It may have ended at this very moment.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
     /// Whether it ended by itself, and how.
     pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
     /// Asks it to end in order, and kills it if it does not.
-    pub(crate) async fn stop(mut self, patience: Duration) {
-        if let Some(pid) =
-            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
-        {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
+    pub(crate) async fn stop(&mut self, patience: Duration) {
+        self.signal(Signal::TERM);
         if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
             let _ = self.kill().await;
         }

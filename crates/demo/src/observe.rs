@@ -1,6 +1,6 @@
 //! Reading every replica to its end, through public streams only, for the checker.
 
-use super::{
+use crate::{
     history::History,
     load::{Side, update_format},
 };
@@ -18,11 +18,14 @@ use tonic::{Status, transport::Channel};
 
 /// A replica could not be read to its end.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ObserveError {
+pub enum ObserveError {
+    /// A call failed.
     #[error("a replica cannot be read: {0}")]
     Rpc(RpcError),
+    /// Replicas differ.
     #[error("the replicas of {0} do not come to show the same ledger end")]
     Ends(&'static str),
+    /// A stream ends too early.
     #[error("the completions of {0} do not reach its ledger end")]
     Completions(String),
 }

@@ -1,6 +1,6 @@
 //! Clients that submit through any replica, and retry what they could not learn the outcome of.
 
-use super::{history::History, workload::Workload};
+use crate::{history::History, workload::Workload};
 use canton_proto::com::daml::ledger::api::v2::{
     Command, Commands, EventFormat, Filters, GetLedgerEndRequest, GetUpdatesRequest, SubmitAndWaitRequest,
     TransactionFormat, TransactionShape, UpdateFormat, command_service_client::CommandServiceClient, event,
@@ -31,17 +31,20 @@ const PAUSE: Duration = Duration::from_millis(25);
 
 /// One logical participant as a client sees it.
 #[derive(Clone)]
-pub(crate) struct Side {
-    pub(crate) participant: &'static str,
-    pub(crate) party: String,
+pub struct Side {
+    /// Its name.
+    pub participant: &'static str,
+    /// The party that it submits for.
+    pub party: String,
     /// Ledger APIs of its replicas.
-    pub(crate) replicas: Vec<Channel>,
+    pub replicas: Vec<Channel>,
 }
 
 /// The whole load. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Load {
-    pub(crate) sides: Arc<[Side; 2]>,
+pub struct Load {
+    /// Both participants.
+    pub sides: Arc<[Side; 2]>,
     pub(crate) workload: Workload,
     pub(crate) history: History,
     pub(crate) stop: Arc<AtomicBool>,
