@@ -111,6 +111,9 @@ pub(crate) struct Demo {
     /// What happens: kill (as kill -9 does), pause (the process stands still for several leases), hand-over
     #[arg(long, value_delimiter = ',', default_value = "kill", value_parser = fault)]
     faults: Vec<Fault>,
+    /// Commands per second, at most.
+    #[arg(long)]
+    rate: Option<u32>,
     /// Decides what is killed and what is submitted where.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -163,11 +166,13 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 impl Demo {
-    pub(crate) fn into_demo(self) -> Options {
-        Options {
+    pub(crate) fn into_demo(self) -> std::io::Result<Options> {
+        Ok(Options {
+            program: std::env::current_exe()?,
             duration: self.duration,
             fault_every: self.kill_every,
             faults: self.faults,
+            rate: self.rate,
             database: None,
             seed: self.seed,
             report: self.report,
@@ -175,7 +180,7 @@ impl Demo {
             dar: self.dar,
             directory: self.directory,
             own_dar: lf::models::iou(),
-        }
+        })
     }
 }
 

@@ -60,7 +60,10 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
         },
         Command::Demo(options) => {
             let headless = options.headless;
-            let options = options.into_demo();
+            let options = match options.into_demo() {
+                Ok(options) => options,
+                Err(error) => return fail(&error, FAILED),
+            };
             let result = if headless {
                 demo::headless(options, tasks, |line| print(&line)).await
             } else {

@@ -10,7 +10,7 @@ use checker::Outcome;
 use rpc::RpcError;
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -49,6 +49,9 @@ pub struct Load {
     pub(crate) history: History,
     pub(crate) stop: Arc<AtomicBool>,
     seed: u64,
+    /// Commands per second, at most.
+    rate: Option<u32>,
+    begun: Arc<OnceLock<Instant>>,
     next: Arc<AtomicU64>,
     /// Offers that wait for their acceptance, by the side that may accept.
     offers: Arc<[Offers; 2]>,
@@ -60,7 +63,7 @@ struct Offers {
 }
 
 impl Load {
-    pub(crate) fn new(sides: [Side; 2], workload: Workload, history: History, seed: u64) -> Self {
+    pub(crate) fn new(sides: [Side; 2], workload: Workload, history: History, seed: u64, rate: Option<u32>) -> Self {
         let offers = || {
             let (seen, waiting) = mpsc::unbounded_channel();
             Offers { seen, waiting: Mutex::new(waiting) }
@@ -71,6 +74,8 @@ impl Load {
             history,
             stop: Arc::default(),
             seed,
+            rate,
+            begun: Arc::new(OnceLock::new()),
             next: Arc::default(),
             offers: Arc::new([offers(), offers()]),
         }
@@ -107,6 +112,10 @@ impl Load {
     pub(crate) async fn client(self) {
         while !self.stop.load(Ordering::Relaxed) {
             let n = self.next.fetch_add(1, Ordering::Relaxed);
+            if let Some(rate) = self.rate {
+                let begun = *self.begun.get_or_init(Instant::now);
+                tokio::time::sleep_until(begun + Duration::from_micros(n * 1_000_000 / u64::from(rate.max(1)))).await;
+            }
             let side = usize::from(self.dice(n) % 2 == 1);
             let offer = self.offers[side].waiting.lock().await.try_recv().ok();
             let (own, other) = (&self.sides[side], &self.sides[1 - side]);

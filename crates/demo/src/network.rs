@@ -44,12 +44,16 @@ const STOP: Duration = Duration::from_secs(5);
 /// What the user asked for.
 #[derive(Clone)]
 pub struct Options {
+    /// The binary whose processes the network is made of.
+    pub program: PathBuf,
     /// How long load runs, without a terminal.
     pub duration: Duration,
     /// How often something happens; never if absent.
     pub fault_every: Option<Duration>,
     /// What happens, each to every kind of node.
     pub faults: Vec<Fault>,
+    /// Commands per second, at most.
+    pub rate: Option<u32>,
     /// For faults of the database.
     pub database: Option<Arc<dyn Database>>,
     /// Decides what happens and what is submitted where.
@@ -131,7 +135,7 @@ impl Network {
         fs::create_dir_all(&directory)?;
         let storage = options.storage.clone().map_or(Storage::Embedded, Storage::Postgres);
         let processes = lay_out(&directory, &storage)?;
-        let program = std::env::current_exe()?;
+        let program = options.program.clone();
         let begun = Instant::now();
         let running: Result<Vec<_>, _> = processes.iter().map(|p| Running::start(&program, p.clone())).collect();
         let running = running?;
@@ -144,7 +148,7 @@ impl Network {
         let two = side(&processes, "participant2", "bob", dar);
         let (one, two) = tokio::join!(one, two);
         let history = History::new();
-        let load = Load::new([one?, two?], workload, history.clone(), options.seed);
+        let load = Load::new([one?, two?], workload, history.clone(), options.seed, options.rate);
         load.warm_up().await.map_err(|source| DemoError::Call { what: "the first transactions", source })?;
         let start_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let idle_mb = resident_mb(&processes).await;

@@ -4,6 +4,7 @@ use crate::{replica::ReplicaConfig, store};
 use ::store::{Db, Holder};
 use replica_core::Role;
 use std::time::Duration;
+use telemetry::Trouble;
 use tokio::{sync::watch, time::Instant};
 
 /// How often a replica says that it is still there.
@@ -80,6 +81,7 @@ impl Keeper {
     /// Ends when the replica has stopped.
     pub(crate) async fn run(mut self) {
         let mut listener = self.db.listen(store::CHANGED);
+        let mut trouble = Trouble::new("the directory of replicas cannot be kept");
         let (mut shown, mut epoch, mut refresh) = (None, 0, Instant::now());
         loop {
             let role = *self.role.borrow_and_update();
@@ -89,26 +91,21 @@ impl Keeper {
             if role == Role::Stopped {
                 return self.leave().await;
             }
-            let mut failed = None;
+            let mut written = Ok(());
             if shown != Some(role) || refresh <= Instant::now() {
                 match store::show(&self.db, &self.config, role, epoch).await {
                     Ok(()) => (shown, refresh) = (Some(role), Instant::now() + REFRESH),
-                    Err(error) => failed = Some(error),
+                    Err(error) => written = Err(error),
                 }
                 self.db.notify(store::CHANGED);
             }
-            match store::replicas(&self.db).await {
-                Ok(read) => self.publish(read),
-                Err(error) => failed = Some(error),
-            }
-            if let Some(error) = &failed {
-                tracing::warn!(node = self.db.node(), %error, "replica directory");
-            }
+            let read = store::replicas(&self.db).await;
+            let works = trouble.note(read.map(|read| self.publish(read)).and(written)).is_some();
             tokio::select! {
                 changed = self.role.changed() => if changed.is_err() { return self.leave().await },
                 Ok(()) = self.holder.changed() => {}
-                () = listener.changed(), if failed.is_none() => {}
-                () = tokio::time::sleep(RETRY), if failed.is_some() => {}
+                () = listener.changed(), if works => {}
+                () = tokio::time::sleep(RETRY), if !works => {}
             }
         }
     }

@@ -5,6 +5,7 @@ use ::ledger::Ledger;
 use ::store::Db;
 use std::sync::Arc;
 use tasks::Tasks;
+use telemetry::Trouble;
 
 /// Told when packages were added.
 pub(crate) const CHANGED: &str = "packages";
@@ -32,11 +33,10 @@ pub fn follow_packages(db: &Db, interpreter: Arc<dyn Interpreter>, tasks: &Tasks
     let ledger = Ledger::new(db.clone());
     let mut changed = db.listen(CHANGED);
     let scope = tasks.clone();
+    let mut trouble = Trouble::new("packages cannot be read; values are shown without their types");
     let follow = async move {
         loop {
-            if let Err(error) = load(&ledger, &interpreter, &scope).await {
-                tracing::warn!("packages cannot be read; values are shown without their types: {error}");
-            }
+            trouble.note(load(&ledger, &interpreter, &scope).await);
             changed.changed().await;
         }
     };

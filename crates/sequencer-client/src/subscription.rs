@@ -15,7 +15,7 @@ const INBOX: usize = 100;
 /// How long a signer may stay unknown.
 const KEY_PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The sequencer's keys, as the member's topology has them now. None before the member has seen any topology: then
 /// its first event cannot be verified, and is taken on the strength of the connection.

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 
 /// After an incarnation ended, before the next: repeated role changes back off.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How long to wait for an index that somebody may hold, before the next is tried.
 const CLAIM_PATIENCE: Duration = Duration::from_millis(100);
 /// How long the tasks of an incarnation may take to end.

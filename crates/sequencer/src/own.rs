@@ -7,6 +7,7 @@ use identity::topology_rows;
 use protocol::{apply_topology, message::EnvelopeContent};
 use sequencer_core::StoredEvent;
 use std::{sync::Arc, time::Duration};
+use telemetry::Trouble;
 
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -21,11 +22,11 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
         return;
     };
     let mut safe = shared.tail.safe();
+    let mut trouble = Trouble::new("the topology cannot be followed");
     loop {
         let bound = *safe.borrow_and_update();
         while reader.cursor < bound {
-            if let Err(error) = step(&shared, &mut reader, bound).await {
-                tracing::warn!("the topology cannot be followed: {error}");
+            if trouble.note(step(&shared, &mut reader, bound).await).is_none() {
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }

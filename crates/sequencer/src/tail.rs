@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     sync::{Arc, PoisonError, RwLock},
 };
-use telemetry::Lag;
+use telemetry::{Lag, Trouble};
 use tokio::sync::watch;
 
 /// Events kept for subscribers that are up to date; whoever lags further reads from the database.
@@ -92,10 +92,9 @@ impl Tail {
 pub(crate) async fn follow(db: Db, tail: Tail) {
     let mut events = db.listen(EVENTS);
     let mut watermarks = db.listen(WATERMARKS);
+    let mut trouble = Trouble::new("the events of the sequencers cannot be read");
     loop {
-        if let Err(error) = read_all(&db, &tail).await {
-            tracing::warn!("the sequencer's tail cannot be read: {error}");
-        }
+        trouble.note(read_all(&db, &tail).await);
         either(&mut events, &mut watermarks).await;
     }
 }

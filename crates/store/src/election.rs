@@ -23,7 +23,7 @@ use crate::{
 };
 
 const RETRY: Duration = Duration::from_millis(50);
-const MAX_RETRY: Duration = Duration::from_secs(1);
+const MAX_RETRY: Duration = Duration::from_millis(250);
 
 /// How this replica takes part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,11 +180,18 @@ async fn serve(
 
 /// Ends when the lock is ours and the fence is raised.
 async fn win(contender: &mut Contender<'_>, contest: &Contest<'_>) -> (Epoch, Duration) {
-    let mut delay = RETRY;
+    let (mut delay, mut told) = (RETRY, None);
     loop {
         match contender.win(contest).await {
             Ok((number, beaten)) => return (Epoch::new(contest.node.clone(), number), beaten),
-            Err(error) => tracing::warn!(node = &*contest.node, %error, "election: trying again"),
+            Err(error) => {
+                // Told once as long as it is the same.
+                let text = error.to_string();
+                if told.as_ref() != Some(&text) {
+                    tracing::warn!(node = &*contest.node, "election: trying again: {text}");
+                    told = Some(text);
+                }
+            }
         }
         contender.abandon();
         tokio::time::sleep(delay).await;

@@ -1,11 +1,13 @@
 //! Logs by `tracing`: plain text for people, JSON for programs, to standard error or a file; and how far a node is behind.
 //!
-//! [`init`] is called once by the binary; every other room only uses the macros of `tracing`, and [`Lag`]. Secrets never reach a log
-//! because no secret type implements `Debug` or `Display`.
+//! [`init`] is called once by the binary; every other room only uses the macros of `tracing`, [`Lag`] and [`Trouble`]. Secrets
+//! never reach a log because no secret type implements `Debug` or `Display`.
 
 mod lag;
+mod trouble;
 
 pub use lag::Lag;
+pub use trouble::Trouble;
 
 use std::{fs::OpenOptions, io, path::PathBuf, sync::Mutex};
 use tracing_subscriber::{

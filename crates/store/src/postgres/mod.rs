@@ -8,7 +8,7 @@ mod write;
 
 use std::{borrow::Cow, sync::Arc};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use futures::FutureExt as _;
 use tasks::Tasks;
 use tokio_postgres::NoTls;
@@ -77,7 +77,10 @@ impl Postgres {
     }
 
     async fn query_once(&self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
-        let client = self.reads.get().await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        let client = self.reads.get().await.map_err(|e| match e {
+            PoolError::Backend(error) => error_of(&error),
+            other => StoreError::Unavailable(other.to_string()),
+        })?;
         let statement = client.prepare_cached(&postgres_sql(sql)).await.map_err(|e| error_of(&e))?;
         let rows = client.query(&statement, &value::as_params(params)).await.map_err(|e| error_of(&e))?;
         rows.iter().map(value::row).collect()
