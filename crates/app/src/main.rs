@@ -4,10 +4,11 @@ mod cli;
 mod configuration;
 mod daemon;
 mod screen;
+mod script_test;
 mod status;
 
 use clap::Parser as _;
-use cli::{Arguments, Command};
+use cli::{Arguments, Command, ScriptCommand};
 use std::process::ExitCode;
 use tasks::Tasks;
 
@@ -58,6 +59,11 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
             }
             Err(error) => fail(&error, WRONG_INPUT),
         },
+        Command::Script { command: ScriptCommand::Test(options) } => match script_test::run(&options) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(WRONG_INPUT),
+            Err(error) => fail(&error, WRONG_INPUT),
+        },
         Command::Demo(options) => {
             let headless = options.headless;
             let options = options.into_demo();
@@ -82,6 +88,11 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
 #[expect(clippy::print_stdout, reason = "what the user asked for")]
 fn print(line: &str) {
     println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "progress, beside what the user asked for")]
+fn note(line: &str) {
+    eprintln!("{line}");
 }
 
 #[expect(clippy::print_stderr, reason = "told to whoever ran the command")]
