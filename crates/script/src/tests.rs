@@ -1,5 +1,7 @@
 //! Scripts that others wrote and compiled.
 
+mod memory;
+
 use crate::Tests;
 use std::fs;
 
