@@ -1,9 +1,28 @@
-//! Scripts that others wrote and compiled.
+//! Scripts that others wrote and compiled, and some written here.
 
 mod memory;
 
-use crate::Tests;
-use std::fs;
+use crate::{Failure, Tests};
+use std::{collections::BTreeMap, fs};
+
+/// How the scripts of LF text end.
+fn of_text(source: &str) -> BTreeMap<String, Option<Failure>> {
+    let dar = lf::assemble(source, &"scripts".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap();
+    let tests = Tests::of_dar(&dar).unwrap();
+    tests.scripts().iter().map(|script| (script.name(), tests.run(script).failure)).collect()
+}
+
+#[test]
+fn the_older_library_is_run() {
+    let ends = of_text(include_str!("tests/constructors.lf"));
+    for passes in ["Test:results", "Test:caught", "Test:outer", "Test:fails"] {
+        assert_eq!(ends[passes], None, "{passes}");
+    }
+    let message = |name: &str| ends[name].as_ref().unwrap().message.clone();
+    assert_eq!(message("Test:uncaught"), "UNHANDLED_EXCEPTION/Model:Problem: two");
+    assert_eq!(message("Test:succeeds"), "the submission had to fail, but it succeeded");
+    assert_eq!(ends.len(), 6);
+}
 
 /// Runs all scripts of a DAR; they check themselves.
 fn all_pass(file: &str, count: usize) {

@@ -167,7 +167,7 @@ fn parties_must_be_allocated() {
 fn only_vetted_packages_are_used() {
     let mut ledger = ledger(Visibility::Stakeholders);
     let package = ledger.packages(true).unwrap().remove(0);
-    ledger.vet(&[package.clone()], false).unwrap();
+    ledger.vet(std::slice::from_ref(&package), false).unwrap();
     assert_eq!((ledger.packages(true).unwrap().len(), ledger.packages(false).unwrap().len()), (0, 1));
     let error = refused(&mut ledger, &by(&["issuer"], vec![offer("owner")]));
     assert!(matches!(error, SubmitError::UnresolvedPackageName(unresolved) if unresolved == name()));
@@ -194,7 +194,7 @@ fn users_have_rights() {
     assert_eq!(ledger.user(&id).unwrap(), Some(user()));
     assert_eq!(ledger.users().unwrap(), [user()]);
     assert_eq!(ledger.grant(&id, &[admin.clone(), act.clone()]).unwrap(), Some(vec![act.clone()]));
-    assert_eq!(ledger.revoke(&id, &[admin.clone()]).unwrap(), Some(vec![admin.clone()]));
+    assert_eq!(ledger.revoke(&id, std::slice::from_ref(&admin)).unwrap(), Some(vec![admin.clone()]));
     assert_eq!(ledger.revoke(&id, &[admin]).unwrap(), Some(vec![]));
     assert_eq!(ledger.rights(&id).unwrap(), Some(vec![act]));
     assert!(ledger.delete_user(&id).unwrap());
