@@ -95,6 +95,12 @@ pub(crate) struct ScriptTest {
     /// The DAR; scripts are the values of type `Script` of its main package. Or LF text, if the name ends in .lf.
     #[arg(value_name = "FILE")]
     pub(crate) dar: PathBuf,
+    /// Run against the participant whose Ledger API listens on this host, instead of ledgers in this process.
+    #[arg(long, requires = "port")]
+    pub(crate) host: Option<String>,
+    /// The port of that Ledger API; the host is localhost unless one is given.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
     /// Only scripts whose Module:name contains this.
     #[arg(long, value_name = "NAME")]
     pub(crate) filter: Option<String>,

@@ -59,11 +59,16 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
             }
             Err(error) => fail(&error, WRONG_INPUT),
         },
-        Command::Script { command: ScriptCommand::Test(options) } => match script_test::run(&options) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::from(WRONG_INPUT),
-            Err(error) => fail(&error, WRONG_INPUT),
-        },
+        Command::Script { command: ScriptCommand::Test(options) } => {
+            let runtime = tokio::runtime::Handle::current();
+            // Evaluating and waiting for a ledger both block.
+            match tokio::task::spawn_blocking(move || script_test::run(&options, runtime)).await {
+                Ok(Ok(true)) => ExitCode::SUCCESS,
+                Ok(Ok(false)) => ExitCode::from(WRONG_INPUT),
+                Ok(Err(error)) => fail(&error, WRONG_INPUT),
+                Err(error) => fail(&error, FAILED),
+            }
+        }
         Command::Demo(options) => {
             let headless = options.headless;
             let options = options.into_demo();

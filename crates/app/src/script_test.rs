@@ -1,15 +1,21 @@
 //! `concordat script test`: the scripts of a DAR as tests.
 
+mod live;
+mod messages;
+mod users;
+
 use crate::cli::{ScriptOutput, ScriptTest};
 use base::{PackageName, PackageVersion};
-use script::{Failure, RunError, Script, Tests};
+use live::LiveLedger;
+use script::{Failure, LedgerError, RunError, Script, Tests};
 use serde_json::json;
 use std::{
     fmt::Write as _,
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+use tokio::runtime::Handle;
 
 /// Nothing was run.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +26,8 @@ pub(crate) enum ScriptTestError {
     Dar { file: PathBuf, source: Box<RunError> },
     #[error("{} has no scripts in its main package", .0.display())]
     None(PathBuf),
+    #[error("the participant at {uri} cannot be used")]
+    Participant { uri: String, source: Box<LedgerError> },
     #[error("none of the {count} scripts of {} has {filter:?} in its name", file.display())]
     Filtered { file: PathBuf, filter: String, count: usize },
 }
@@ -35,29 +43,26 @@ struct Run {
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Runs the scripts and prints how they ended. Whether all passed.
-pub(crate) fn run(options: &ScriptTest) -> Result<bool, ScriptTestError> {
-    let file = || options.dar.clone();
-    let bytes = fs::read(&options.dar).map_err(|source| ScriptTestError::Read { file: file(), source })?;
-    let is_text = options.dar.extension().is_some_and(|extension| extension == "lf");
-    let bytes = if is_text { assembled(&bytes) } else { Ok(bytes) };
-    let tests = bytes.and_then(|bytes| Tests::of_dar(&bytes));
-    let tests = tests.map_err(|error| ScriptTestError::Dar { file: file(), source: error.into() })?;
-    let all = tests.scripts();
-    let wanted = |script: &&Script| options.filter.as_ref().is_none_or(|filter| script.name().contains(filter));
-    let scripts: Vec<&Script> = all.iter().filter(wanted).collect();
-    match &options.filter {
-        _ if all.is_empty() => return Err(ScriptTestError::None(file())),
-        Some(filter) if scripts.is_empty() => {
-            return Err(ScriptTestError::Filtered { file: file(), filter: filter.clone(), count: all.len() });
+pub(crate) fn run(options: &ScriptTest, runtime: Handle) -> Result<bool, ScriptTestError> {
+    let (dar, tests) = read(&options.dar)?;
+    let scripts = selected(options, tests.scripts())?;
+    let mut live = match options.port {
+        None => None,
+        Some(port) => {
+            let uri = format!("http://{}:{port}", options.host.as_deref().unwrap_or("localhost"));
+            let ledger = LiveLedger::new(runtime, &uri, tests.engine(), dar);
+            Some(ledger.map_err(|error| ScriptTestError::Participant { uri, source: error.into() })?)
         }
-        _ => {}
-    }
+    };
     let begin = Instant::now();
     let mut told = begin;
     let mut runs = Vec::new();
     for script in &scripts {
         let start = Instant::now();
-        let outcome = tests.run(script);
+        let outcome = match &mut live {
+            Some(ledger) => tests.run_against(script, ledger),
+            None => tests.run(script),
+        };
         let run = Run { name: script.name(), failure: outcome.failure, time: start.elapsed() };
         if options.output == ScriptOutput::Table {
             crate::print(&line(&run, &outcome.traces));
@@ -77,6 +82,29 @@ pub(crate) fn run(options: &ScriptTest) -> Result<bool, ScriptTestError> {
         ScriptOutput::Junit => crate::print(&junit(&options.dar.to_string_lossy(), &runs, failed)),
     }
     Ok(failed == 0)
+}
+
+/// A DAR, or one of what LF text declares, and its scripts.
+fn read(file: &Path) -> Result<(Vec<u8>, Tests), ScriptTestError> {
+    let bytes = fs::read(file).map_err(|source| ScriptTestError::Read { file: file.to_owned(), source })?;
+    let is_text = file.extension().is_some_and(|extension| extension == "lf");
+    let dar = if is_text { assembled(&bytes) } else { Ok(bytes) };
+    let both = dar.and_then(|dar| Tests::of_dar(&dar).map(|tests| (dar, tests)));
+    both.map_err(|error| ScriptTestError::Dar { file: file.to_owned(), source: error.into() })
+}
+
+/// The scripts that are wanted, at least one.
+fn selected<'a>(options: &ScriptTest, all: &'a [Script]) -> Result<Vec<&'a Script>, ScriptTestError> {
+    let file = options.dar.clone();
+    let wanted = |script: &&Script| options.filter.as_ref().is_none_or(|filter| script.name().contains(filter));
+    let scripts: Vec<_> = all.iter().filter(wanted).collect();
+    match &options.filter {
+        _ if all.is_empty() => Err(ScriptTestError::None(file)),
+        Some(filter) if scripts.is_empty() => {
+            Err(ScriptTestError::Filtered { file, filter: filter.clone(), count: all.len() })
+        }
+        _ => Ok(scripts),
+    }
 }
 
 /// A DAR of what LF text declares.

@@ -48,8 +48,7 @@ fn what_fails_is_shown_with_its_place_and_transaction() {
         out.contains("requires authorizers [alice, bob], but only [alice] were given\n     at Test:5:1\n"),
         "{out}"
     );
-    let thrown =
-        "UNHANDLED_EXCEPTION/Thing:Nameless: alice gives nothing\n     at Test:4:1\n     the transaction until then:";
+    let thrown = "UNHANDLED_EXCEPTION/Thing:Nameless: Give of something nameless\n     at Test:4:1\n     the transaction until then:";
     assert!(out.contains(thrown), "{out}");
     assert!(out.contains("\n     consume Thing:Thing with Give by alice, not ended\n"), "{out}");
     assert!(out.contains("\n2 passed, 2 failed"), "{out}");

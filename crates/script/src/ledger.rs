@@ -109,6 +109,14 @@ pub enum SubmitError {
     /// A package is needed that is not vetted.
     #[error("package {0} is not vetted")]
     NotVetted(PackageId),
+    /// A participant refused, or it is unknown whether it did.
+    #[error("{message}")]
+    Refused {
+        /// The id of its error, if it gave one.
+        code: Option<String>,
+        /// For people.
+        message: String,
+    },
     /// A disclosed contract is none, or is not what the ledger has under its id.
     #[error("a disclosed contract is malformed or not the one of its id")]
     Disclosure,
@@ -148,6 +156,12 @@ pub enum LedgerError {
     /// The party's name is none.
     #[error(transparent)]
     Invalid(#[from] base::InvalidId),
+    /// The ledger cannot do it.
+    #[error("{0} is not possible on this ledger")]
+    Unsupported(&'static str),
+    /// A participant refused, or did not answer.
+    #[error("{0}")]
+    Refused(String),
     /// A package that the DAR does not have.
     #[error("there is no package {0} {1}")]
     UnknownPackage(PackageName, PackageVersion),

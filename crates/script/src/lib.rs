@@ -28,5 +28,5 @@ pub use ledger::{
     Action, ActiveContract, Event, LedgerError, PackageVersionName, ScriptLedger, Submission, SubmitError,
     SubmitFailure, Unusable, User, UserRight, View,
 };
-pub use memory::{MemoryLedger, Visibility};
+pub use memory::{MemoryLedger, Visibility, view};
 pub use report::{Failure, Outcome, Tests};

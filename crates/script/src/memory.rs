@@ -55,6 +55,24 @@ pub struct MemoryLedger {
 /// Operations of the machine that a view may take.
 const VIEW_BUDGET: u64 = 100_000_000;
 
+/// What [`ScriptLedger::view`] gives for a contract that is seen as one of a template.
+pub fn view(
+    engine: &Engine,
+    template: &Identifier,
+    contract: &ActiveContract,
+    interface: &Identifier,
+) -> Result<Option<View>, LedgerError> {
+    if !engine.interfaces_of(template).contains(interface) {
+        return Ok(None);
+    }
+    match engine.interface_view(template, &contract.argument, interface, VIEW_BUDGET) {
+        Ok(view) => Ok(Some(Some(view))),
+        // What the model refuses has no view; everything else is somebody's mistake.
+        Err(EngineError::Failure { .. } | EngineError::User(_)) => Ok(Some(None)),
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl MemoryLedger {
     /// An empty ledger at the epoch, with all packages of the engine vetted.
     #[must_use]
@@ -119,15 +137,7 @@ impl ScriptLedger for MemoryLedger {
         if let Some(preferred) = self.resolution(&[]).get(&contract.package_name) {
             template.package = preferred.clone();
         }
-        if !self.engine.interfaces_of(&template).contains(interface) {
-            return Ok(None);
-        }
-        match self.engine.interface_view(&template, &contract.argument, interface, VIEW_BUDGET) {
-            Ok(view) => Ok(Some(Some(view))),
-            // What the model refuses has no view; everything else is somebody's mistake.
-            Err(EngineError::Failure { .. } | EngineError::User(_)) => Ok(Some(None)),
-            Err(error) => Err(error.into()),
-        }
+        view(&self.engine, &template, contract, interface)
     }
 
     fn allocate_party(&mut self, hint: &str) -> Result<PartyId, LedgerError> {

@@ -77,6 +77,12 @@ impl Tests {
         Ok(Self { engine, scripts, libraries })
     }
 
+    /// The packages of the DAR.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// The scripts of the main package, by name.
     #[must_use]
     pub fn scripts(&self) -> &[Script] {

@@ -286,7 +286,7 @@ enum Next {
 const MUST_FAIL: &str = "the submission had to fail, but it succeeded";
 
 /// The kind of an error, as scripts that test the library look at it.
-fn class(failure: &SubmitFailure) -> &'static str {
+fn class(failure: &SubmitFailure) -> &str {
     match &failure.error {
         SubmitError::Engine(error) => base::Coded::code(error).id,
         SubmitError::Unusable { .. } => "CONTRACT_NOT_FOUND",
@@ -294,5 +294,6 @@ fn class(failure: &SubmitFailure) -> &'static str {
         SubmitError::UnresolvedPackageName(_) => "UNRESOLVED_PACKAGE_NAME",
         SubmitError::NotVetted(_) => "NOT_VETTED",
         SubmitError::Disclosure => "DISCLOSURE",
+        SubmitError::Refused { code, .. } => code.as_deref().unwrap_or("REFUSED"),
     }
 }

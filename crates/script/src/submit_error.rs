@@ -15,6 +15,9 @@ pub(crate) fn term(engine: &Engine, library: &Library, failure: &SubmitFailure) 
         SubmitError::UnresolvedPackageName(name) => {
             convert.error("UnresolvedPackageName", &[("packageName", Term::text(name.as_str()))])
         }
+        SubmitError::Refused { code: Some(code), message } if code == "DAML_AUTHORIZATION_ERROR" => {
+            convert.error("AuthorizationError", &[("authorizationErrorMessage", Term::text(message))])
+        }
         other => convert.unknown(&other.to_string()),
     };
     known.or_else(|_| convert.unknown(&failure.error.to_string()))
