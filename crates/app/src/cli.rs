@@ -49,6 +49,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Run the Daml Scripts of a DAR.
+    Script {
+        #[command(subcommand)]
+        command: ScriptCommand,
+    },
     /// Start a whole network on this machine under load; kill anything, and see that nothing is lost.
     Demo(Demo),
 }
@@ -77,6 +82,41 @@ pub(crate) enum ConfigCommand {
     },
     /// Print every key there is, one a line.
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScriptCommand {
+    /// Run every script against a ledger of its own in this process; exit code 1 if one fails or there is none.
+    Test(ScriptTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScriptTest {
+    /// The DAR; scripts are the values of type `Script` of its main package. Or LF text, if the name ends in .lf.
+    #[arg(value_name = "FILE")]
+    pub(crate) dar: PathBuf,
+    /// Run against the participant whose Ledger API listens on this host, instead of ledgers in this process.
+    #[arg(long, requires = "port")]
+    pub(crate) host: Option<String>,
+    /// The port of that Ledger API; the host is localhost unless one is given.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Only scripts whose Module:name contains this.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) filter: Option<String>,
+    /// How to print.
+    #[arg(short, long, default_value = "table")]
+    pub(crate) output: ScriptOutput,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScriptOutput {
+    /// For people, a line as each script ends.
+    Table,
+    /// For programs.
+    Json,
+    /// For the build servers that read JUnit's XML.
+    Junit,
 }
 
 #[derive(Debug, Args)]

@@ -4,10 +4,11 @@ mod cli;
 mod configuration;
 mod daemon;
 mod screen;
+mod script_test;
 mod status;
 
 use clap::Parser as _;
-use cli::{Arguments, Command};
+use cli::{Arguments, Command, ScriptCommand};
 use std::process::ExitCode;
 use tasks::Tasks;
 
@@ -58,6 +59,16 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
             }
             Err(error) => fail(&error, WRONG_INPUT),
         },
+        Command::Script { command: ScriptCommand::Test(options) } => {
+            let runtime = tokio::runtime::Handle::current();
+            // Evaluating and waiting for a ledger both block.
+            match tokio::task::spawn_blocking(move || script_test::run(&options, runtime)).await {
+                Ok(Ok(true)) => ExitCode::SUCCESS,
+                Ok(Ok(false)) => ExitCode::from(WRONG_INPUT),
+                Ok(Err(error)) => fail(&error, WRONG_INPUT),
+                Err(error) => fail(&error, FAILED),
+            }
+        }
         Command::Demo(options) => {
             let headless = options.headless;
             let options = match options.into_demo() {
@@ -85,6 +96,11 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
 #[expect(clippy::print_stdout, reason = "what the user asked for")]
 fn print(line: &str) {
     println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "progress, beside what the user asked for")]
+fn note(line: &str) {
+    eprintln!("{line}");
 }
 
 #[expect(clippy::print_stderr, reason = "told to whoever ran the command")]

@@ -99,9 +99,6 @@ pub(crate) fn builtin(registry: &Registry, function: Builtin, arguments: Vec<V>)
         | B::TextMapDelete
         | B::TextMapToList
         | B::TextMapSize => of_map(function, arguments).map(Outcome::Value),
-        B::Keccak256Text | B::Secp256k1Bool | B::Secp256k1WithEcdsaBool => {
-            Err(Stop::error(EngineError::Unsupported(format!("the function {}", function.text()))))
-        }
         _ => match number::number(registry, function, &arguments)? {
             Some(value) => Ok(value.into()),
             None => text::text(function, &arguments).map(Outcome::Value),

@@ -46,6 +46,12 @@ impl Engine {
         self.registry().get(id).map(|loaded| loaded.package.clone())
     }
 
+    /// All packages that are known, in the order in which they came.
+    #[must_use]
+    pub fn all_packages(&self) -> Vec<Arc<Package>> {
+        self.registry().all().map(|loaded| loaded.package.clone()).collect()
+    }
+
     /// All versions of a package that are known, the lowest first.
     #[must_use]
     pub fn packages_named(&self, name: &PackageName) -> Vec<(PackageVersion, PackageId)> {

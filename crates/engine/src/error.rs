@@ -99,6 +99,9 @@ pub enum EngineError {
     /// A text is not what a function of the language needs.
     #[error("a text of the model is {0}")]
     MalformedBytes(&'static str),
+    /// A key or signature that a model judges is none.
+    #[error("a model judges a signature, but {0}")]
+    Secp256k1(crypto::Secp256k1Error),
     /// A text that the ledger cannot hold.
     #[error("a text has a NUL character; leave it out")]
     MalformedText,
@@ -161,6 +164,10 @@ impl Coded for EngineError {
             Self::NotComparable => codes::NON_COMPARABLE_VALUES,
             Self::ContractIdComparability => codes::CONTRACT_ID_COMPARABILITY,
             Self::MalformedBytes(_) => codes::INTERPRETATION_CRYPTO_ERROR_MALFORMED_BYTE_ENCODING,
+            Self::Secp256k1(crypto::Secp256k1Error::Key) => codes::INTERPRETATION_CRYPTO_ERROR_MALFORMED_KEY,
+            Self::Secp256k1(crypto::Secp256k1Error::Signature) => {
+                codes::INTERPRETATION_CRYPTO_ERROR_MALFORMED_SIGNATURE
+            }
             Self::MalformedText => codes::MALFORMED_TEXT,
             Self::ValueNesting => codes::VALUE_NESTING,
             Self::UnknownPackageName(_) => codes::UNRESOLVED_PACKAGE_NAME,

@@ -1,7 +1,7 @@
 //! The transaction on the way: nodes, scopes, which contracts are active, and who authorizes.
 
 use crate::{EngineError, normalize::normalize, run::Stop, value::V};
-use base::{ContractId, Hash, Identifier, Timestamp};
+use base::{ContractId, Hash, Identifier, PackageId, PackageName, Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
 use transaction::{ContractInstance, Exercise, Node, NodeId, Parties, Rollback, Transaction, Value, seed};
 
@@ -71,6 +71,8 @@ pub(crate) struct Ledger {
     pub(crate) preparation_time: Timestamp,
     /// Whether the model asked for the time.
     pub(crate) time_used: bool,
+    /// Which version of a package implements interfaces; the contract's own where a name is missing.
+    pub(crate) resolution: BTreeMap<PackageName, PackageId>,
     contracts: BTreeMap<ContractId, Option<Known>>,
     nodes: Draft,
     scopes: Vec<Scope>,
@@ -87,6 +89,7 @@ impl Ledger {
             ledger_time,
             preparation_time,
             time_used: false,
+            resolution: BTreeMap::new(),
             contracts: BTreeMap::new(),
             nodes: Vec::new(),
             scopes: vec![Scope::default()],
@@ -214,13 +217,7 @@ impl Ledger {
 
     /// An exception left the scope of a `try`: what happened in it is undone and noted as such.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
-        while self.scopes.len() > mark.scopes + 1 {
-            if self.scopes.last().is_some_and(|scope| scope.exercise.is_some()) {
-                self.end(None);
-            } else {
-                self.end_try();
-            }
-        }
+        self.close_scopes(mark.scopes + 1);
         debug_assert_eq!(self.contexts.len(), mark.contexts);
         let children = self.scopes.pop().map(|scope| scope.children).unwrap_or_default();
         if !children.is_empty() {
@@ -234,6 +231,23 @@ impl Ledger {
             };
             if let Some(Some(known)) = self.contracts.get_mut(&id) {
                 known.state = state;
+            }
+        }
+    }
+
+    /// What there is of the transaction when it ends early: open exercises have no result.
+    pub(crate) fn abandon(&mut self) -> Transaction {
+        self.close_scopes(1);
+        self.finish()
+    }
+
+    /// Ends scopes from the innermost one on until so many are left.
+    fn close_scopes(&mut self, left: usize) {
+        while self.scopes.len() > left {
+            if self.scopes.last().is_some_and(|scope| scope.exercise.is_some()) {
+                self.end(None);
+            } else {
+                self.end_try();
             }
         }
     }

@@ -38,6 +38,10 @@ pub(crate) struct Machine {
     pub(crate) ledger: Ledger,
     /// What the model traced.
     pub(crate) traces: Vec<Arc<str>>,
+    /// Outside of any transaction exceptions come out as they are, and contract ids have texts.
+    off_ledger: bool,
+    /// The exception that ended the run, if one did.
+    pub(crate) uncaught: Option<V>,
     stack: Vec<V>,
     frames: Vec<Frame>,
     current: Current,
@@ -64,6 +68,8 @@ impl Machine {
             registry,
             ledger,
             traces: Vec::new(),
+            off_ledger: false,
+            uncaught: None,
             stack: Vec::new(),
             frames: Vec::new(),
             current,
@@ -88,20 +94,31 @@ impl Machine {
         Ok(())
     }
 
-    /// Begins to evaluate a definition, and to apply it if there are arguments.
-    #[cfg(test)]
-    pub(crate) fn evaluate(&mut self, global: GlobalRef, arguments: Vec<V>) -> Result<(), Stop> {
-        let n = u32::try_from(arguments.len()).unwrap_or(u32::MAX);
+    /// From now on nothing is part of a transaction.
+    pub(crate) fn off_ledger(&mut self) {
+        self.off_ledger = true;
+    }
+
+    /// Begins with code that takes nothing; what it gives is applied to the arguments, if there are some.
+    pub(crate) fn run_code(
+        &mut self,
+        code: Arc<Code>,
+        arguments: impl IntoIterator<Item = V, IntoIter: DoubleEndedIterator>,
+    ) {
         self.stack.extend(arguments.into_iter().rev());
+        let n = u32::try_from(self.stack.len()).unwrap_or(u32::MAX);
         self.frames.push(Frame::Bottom);
         if n > 0 {
             self.frames.push(Frame::Apply(n));
         }
-        let code = Arc::new(Code {
-            functions: vec![crate::code::Function { ops: vec![Op::Global(global), Op::Return], ..Default::default() }],
-            ..Code::default()
-        });
         self.enter(Current { code, function: 0, next: 0, base: self.stack.len(), closure: None });
+    }
+
+    /// Begins to evaluate a definition, and to apply it if there are arguments.
+    #[cfg(test)]
+    pub(crate) fn evaluate(&mut self, global: GlobalRef, arguments: Vec<V>) -> Result<(), Stop> {
+        let functions = vec![crate::code::Function { ops: vec![Op::Global(global), Op::Return], ..Default::default() }];
+        self.run_code(Arc::new(Code { functions, ..Code::default() }), arguments);
         Ok(())
     }
 
@@ -412,6 +429,9 @@ impl Machine {
     fn builtin(&mut self, function: Builtin, tail: bool) -> Result<Option<V>, Stop> {
         self.prepare(function)?;
         let arguments = self.pop_many(u32::try_from(function.arity()).unwrap_or(u32::MAX));
+        if let (true, Builtin::ContractIdToText, [V::ContractId(id)]) = (self.off_ledger, function, &arguments[..]) {
+            return Ok(Some(V::some(V::text(&id.to_string()))));
+        }
         let fold = match builtin(&self.registry, function, arguments)? {
             Outcome::Value(value) => return Ok(Some(value)),
             Outcome::Foldl { function, first, list } => {

@@ -1,14 +1,14 @@
 //! A run: one interpretation that can be stopped and continued.
 
 use crate::{
-    Engine, EngineError,
+    Engine, EngineError, Term,
     command::{Prepared, Work},
     ledger::{Ledger, Seed},
     machine::Machine,
     value::V,
 };
-use base::{ContractId, Hash, PackageId, Timestamp};
-use std::collections::{BTreeSet, VecDeque};
+use base::{ContractId, Hash, PackageId, PackageName, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use transaction::{ContractInstance, Parties, Transaction};
 
 /// What a run wants to know.
@@ -109,6 +109,14 @@ impl Run {
         }
     }
 
+    /// Lets these versions of packages implement interfaces for the contracts of any version; without an entry it is
+    /// the version that created the contract. Whoever interprets again must be told the same.
+    #[must_use]
+    pub fn resolving(mut self, versions: BTreeMap<PackageName, PackageId>) -> Self {
+        self.machine.ledger.resolution = versions;
+        self
+    }
+
     /// Goes on for at most `budget` operations of the machine (some hundred are a microsecond's work or ten).
     /// After [`Step::Done`] or [`Step::Error`] always the same; while a contract is asked for, the same question.
     pub fn step(&mut self, budget: u64) -> Step {
@@ -174,6 +182,18 @@ impl Run {
     /// What the model traced since this was asked last, at most a thousand texts; for logs.
     pub fn take_traces(&mut self) -> Vec<std::sync::Arc<str>> {
         std::mem::take(&mut self.machine.traces)
+    }
+
+    /// After an error: as much of the transaction as there is. Ends the run.
+    pub fn abandon(&mut self) -> Transaction {
+        self.end.get_or_insert(Step::Error(EngineError::UnexpectedAnswer));
+        self.machine.ledger.abandon()
+    }
+
+    /// After an error: the exception that nobody handled, if that was it; an `Any`.
+    #[must_use]
+    pub fn uncaught(&self) -> Option<Term> {
+        self.machine.uncaught.clone().map(Term)
     }
 
     /// The contract that was asked for, or that there is none which the submitters may use.

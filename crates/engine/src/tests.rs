@@ -4,6 +4,7 @@ mod actions;
 mod all;
 mod examples;
 mod pure;
+mod terms;
 mod upgrade;
 mod values;
 

@@ -6,7 +6,7 @@ use crate::{
     ledger::{Ledger, Seed},
     machine::Machine,
     registry::Key,
-    run::{Question, Stop},
+    run::Stop,
     translate::{TranslateError, to_ledger, to_machine},
     typing::{Data, Head, Typed},
 };
@@ -33,12 +33,7 @@ impl Engine {
         interface: &Identifier,
         budget: u64,
     ) -> Result<Value, EngineError> {
-        self.view(template, argument, interface, budget).map_err(|stop| match stop {
-            Stop::Error(error) => *error,
-            Stop::Need(Question::Package(id)) => EngineError::MissingPackage(id),
-            Stop::Need(Question::Contract(id)) => EngineError::ContractNotFound(id),
-            Stop::Throw(_) => EngineError::IllTyped("an exception came from nowhere".into()),
-        })
+        self.view(template, argument, interface, budget).map_err(Stop::into_error)
     }
 
     fn view(

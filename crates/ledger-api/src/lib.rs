@@ -15,5 +15,6 @@ mod writes;
 
 pub use api::LedgerApi;
 pub use convert::{CommandKind, Commands, DeduplicationPeriod, PackageRef, TemplateRef};
+pub use convert::{message as value_message, read as read_value};
 pub use error::ApiError;
 pub use writes::{ConnectedSynchronizer, Enrich, PartyHint, Plain, Refusal, Writes};

@@ -7,5 +7,6 @@ mod examples;
 mod harness;
 mod health;
 mod model;
+mod scripts;
 mod simple;
 mod tls;

@@ -44,6 +44,13 @@ pub(super) fn text(function: Builtin, arguments: &[V]) -> Result<V, Stop> {
         (B::CoerceContractId, [id @ V::ContractId(_)]) => id.clone(),
         (B::Sha256Text, [V::Text(v)]) => V::text(&crypto::sha256(v.as_bytes()).to_hex()),
         (B::Sha256Hex, [V::Text(v)]) => V::text(&crypto::sha256(&unhex(v)?).to_hex()),
+        (B::Keccak256Text, [V::Text(v)]) => V::text(&crypto::keccak256(&unhex(v)?).to_hex()),
+        (B::Secp256k1Bool, [V::Text(signature), V::Text(message), V::Text(key)]) => {
+            secp256k1(signature, crypto::sha256(&unhex(message)?).as_bytes(), key)?
+        }
+        (B::Secp256k1WithEcdsaBool, [V::Text(signature), V::Text(digest), V::Text(key)]) => {
+            secp256k1(signature, &unhex(digest)?, key)?
+        }
         (B::TextToHex, [V::Text(v)]) => hex(v.as_bytes()),
         (B::HexToText, [V::Text(v)]) => {
             let text = String::from_utf8(unhex(v)?);
@@ -69,6 +76,11 @@ pub(super) fn text(function: Builtin, arguments: &[V]) -> Result<V, Stop> {
         (B::CodePointsToText, [list]) => code_points(list)?,
         _ => return Err(wrong(function)),
     })
+}
+
+fn secp256k1(signature: &str, digest: &[u8], key: &str) -> Result<V, Stop> {
+    let verifies = crypto::secp256k1_verifies(&unhex(key)?, digest, &unhex(signature)?);
+    verifies.map(V::Bool).map_err(|error| Stop::error(EngineError::Secp256k1(error)))
 }
 
 /// An optional sign and digits.

@@ -81,6 +81,10 @@ impl Machine {
 
     /// Computes the message of an exception that nobody handled, to fail with it.
     fn unhandled(&mut self, exception: &V) -> Result<(), Stop> {
+        if self.off_ledger {
+            return Err(Stop::Throw(exception.clone()));
+        }
+        self.uncaught = Some(exception.clone());
         let V::Any(any) = exception else { return Err(super::ill_typed("an exception has no type")) };
         let id = any.ty.as_con().ok_or_else(|| super::ill_typed("an exception is of no exception type"))?;
         let error_id = format!("UNHANDLED_EXCEPTION/{}", qualified(&id.module, &id.entity));

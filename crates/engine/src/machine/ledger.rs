@@ -111,15 +111,18 @@ impl Machine {
         wanted: &Identifier,
         interface: bool,
     ) -> Result<Identifier, Stop> {
-        let actual = &instance.template;
+        let mut actual = instance.template.clone();
         let fits = if interface {
-            self.implements(actual, wanted)?
+            if let Some(version) = self.ledger.resolution.get(&instance.package_name) {
+                actual.package = version.clone();
+            }
+            self.implements(&actual, wanted)?
         } else {
             let name = &self.registry.need(&wanted.package)?.package.metadata().name;
             let same = actual.module == wanted.module && actual.entity == wanted.entity;
-            actual == wanted || (same && *name == instance.package_name)
+            actual == *wanted || (same && *name == instance.package_name)
         };
-        let (id, wanted, actual) = (id.clone(), wanted.clone(), actual.clone());
+        let (id, wanted) = (id.clone(), wanted.clone());
         match (fits, interface) {
             (true, true) => Ok(actual),
             (true, false) => Ok(wanted),

@@ -142,8 +142,19 @@ fn functions_of_the_language() {
     assert_eq!(pure.ints("points"), [97, 0x1f600]);
     assert!(matches!(pure.get("parsed"), V::Some(n) if int(&n) == -42));
     assert_eq!(pure.text("hash"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    let error = pure.all("unbuilt", vec![]).0.unwrap_err();
-    assert!(error.to_string().contains("KECCAK256_TEXT"), "{error}");
+    assert_eq!(pure.text("keccak"), "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45");
+    for (message, holds) in [("message", true), ("another", false)] {
+        for function in ["signed", "signedDigest"] {
+            let result = pure.all(function, vec![V::text(message)]).0.unwrap();
+            assert!(matches!(result, V::Bool(flag) if flag == holds), "{function} {message}");
+        }
+    }
+    let refused = |value: &str| match pure.all(value, vec![]).0.unwrap_err() {
+        EngineError::Secp256k1(error) => error,
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused("noKey"), crypto::Secp256k1Error::Key);
+    assert_eq!(refused("noSignature"), crypto::Secp256k1Error::Signature);
     assert_eq!(pure.all("wrong", vec![]).0.unwrap_err(), EngineError::User("wrong".into()));
 }
 

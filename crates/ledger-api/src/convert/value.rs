@@ -18,7 +18,8 @@ pub(crate) fn required(value: Option<&api::Value>, field: &'static str) -> Resul
     read(value.ok_or(ApiError::Missing(field))?)
 }
 
-fn read(value: &api::Value) -> Result<Value> {
+/// Reads a value.
+pub fn read(value: &api::Value) -> Result<Value> {
     use api::value::Sum;
     Ok(match value.sum.as_ref().ok_or(ApiError::Missing("value.sum"))? {
         Sum::Unit(_) => Value::Unit,
@@ -99,6 +100,12 @@ pub(crate) fn identifier(id: &Identifier) -> api::Identifier {
         module_name: id.module.to_string(),
         entity_name: id.entity.to_string(),
     }
+}
+
+/// The message of a value as the ledger stores it: without type ids and labels.
+#[must_use]
+pub fn message(value: &Value) -> api::Value {
+    show(value, false)
 }
 
 /// The message of a value; type ids and labels only where `verbose`.

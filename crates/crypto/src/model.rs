@@ -1,0 +1,173 @@
+//! What models compute with: the hash and the signatures of other networks, for contracts that speak about them.
+
+use aws_lc_rs::{
+    digest::{Digest, SHA256},
+    signature::{ECDSA_P256K1_SHA256_ASN1, ParsedPublicKey},
+};
+use base::Hash;
+
+/// Why a signature of a model cannot be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Secp256k1Error {
+    /// The key is no DER SubjectPublicKeyInfo of a point on the curve.
+    #[error("the key is no DER SubjectPublicKeyInfo of a point on the curve secp256k1")]
+    Key,
+    /// The signature is no DER sequence of two integers.
+    #[error("the signature is no DER sequence of two integers")]
+    Signature,
+}
+
+/// Whether a signature over a digest, which is usually of 32 bytes, is by a key of the curve secp256k1.
+pub fn secp256k1_verifies(key: &[u8], digest: &[u8], signature: &[u8]) -> Result<bool, Secp256k1Error> {
+    let key = ParsedPublicKey::new(&ECDSA_P256K1_SHA256_ASN1, key).map_err(|_| Secp256k1Error::Key)?;
+    if !is_pair_of_integers(signature) {
+        return Err(Secp256k1Error::Signature);
+    }
+    // The scheme takes the first bits of the digest as a number, as many as the curve has.
+    let mut number = [0; 32];
+    let given = &digest[..digest.len().min(32)];
+    number[32 - given.len()..].copy_from_slice(given);
+    let digest = Digest::import_less_safe(&number, &SHA256).map_err(|_| Secp256k1Error::Signature)?;
+    Ok(key.verify_digest_sig(&digest, signature).is_ok())
+}
+
+/// Whether the bytes are a DER sequence of two integers and nothing else; of the lengths that signatures have.
+fn is_pair_of_integers(der: &[u8]) -> bool {
+    let part = |tag: u8, der: &[u8]| match der {
+        [found, length, rest @ ..] if *found == tag && *length < 0x80 => {
+            rest.split_at_checked(usize::from(*length)).map(|(part, rest)| (part.to_vec(), rest.to_vec()))
+        }
+        _ => None,
+    };
+    let integers = part(0x30, der).filter(|(_, rest)| rest.is_empty());
+    let second = integers.and_then(|(integers, _)| part(0x02, &integers)).map(|(_, second)| second);
+    second.and_then(|second| part(0x02, &second)).is_some_and(|(_, rest)| rest.is_empty())
+}
+
+/// What is added to the first lane in each round: bit `2^j - 1` where the round's shift register says so.
+fn round_constants() -> [u64; 24] {
+    let mut register = 1_u8;
+    [(); 24].map(|()| {
+        let mut constant = 0;
+        for j in 0..7 {
+            constant |= u64::from(register & 1) << ((1_u32 << j) - 1);
+            register = register << 1 ^ if register & 0x80 == 0 { 0 } else { 0x71 };
+        }
+        constant
+    })
+}
+
+/// The permutation: lanes of 64 bits in rows of five.
+fn permute(lanes: &mut [u64; 25]) {
+    for constant in round_constants() {
+        let column = |x: usize| (0..5).fold(0, |sum, y| sum ^ lanes[x % 5 + 5 * y]);
+        let parities = [0, 1, 2, 3, 4].map(column);
+        for (place, lane) in lanes.iter_mut().enumerate() {
+            *lane ^= parities[(place + 4) % 5] ^ parities[(place + 1) % 5].rotate_left(1);
+        }
+        let (mut x, mut y, mut moved) = (1, 0, lanes[1]);
+        for t in 1..=24_u32 {
+            (x, y) = (y, (2 * x + 3 * y) % 5);
+            let turned = moved.rotate_left(t * (t + 1) / 2 % 64);
+            moved = std::mem::replace(&mut lanes[x + 5 * y], turned);
+        }
+        for row in lanes.chunks_exact_mut(5) {
+            let old: Vec<u64> = row.to_vec();
+            for (x, lane) in row.iter_mut().enumerate() {
+                *lane ^= !old[(x + 1) % 5] & old[(x + 2) % 5];
+            }
+        }
+        lanes[0] ^= constant;
+    }
+}
+
+/// Bytes that are taken in between two permutations, for a hash of 32 bytes.
+const RATE: usize = 136;
+
+/// The hash Keccak-256, as it was before it became the standard SHA3-256 with another padding.
+#[must_use]
+pub fn keccak256(bytes: &[u8]) -> Hash {
+    let mut padded = bytes.to_vec();
+    padded.push(1);
+    padded.resize(padded.len().next_multiple_of(RATE), 0);
+    if let Some(last) = padded.last_mut() {
+        *last |= 0x80;
+    }
+    let mut lanes = [0; 25];
+    for block in padded.chunks_exact(RATE) {
+        for (lane, bytes) in lanes.iter_mut().zip(block.chunks_exact(8)) {
+            *lane ^= bytes.iter().rev().fold(0, |lane, byte| lane << 8 | u64::from(*byte));
+        }
+        permute(&mut lanes);
+    }
+    let mut hash = [0; 32];
+    for (part, lane) in hash.chunks_exact_mut(8).zip(lanes) {
+        part.copy_from_slice(&lane.to_le_bytes());
+    }
+    Hash(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::{
+        rand::SystemRandom,
+        signature::{ECDSA_P256K1_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
+    };
+
+    /// Values that other networks publish.
+    #[test]
+    fn keccak_is_that_of_others() {
+        for (text, hash) in [
+            ("", "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"),
+            ("abc", "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45"),
+            ("transfer(address,uint256)", "a9059cbb2ab09eb219583f4a59a5d0623ade346d962bcd4e46b11da047c9049b"),
+        ] {
+            assert_eq!(keccak256(text.as_bytes()).to_hex(), hash, "{text}");
+        }
+    }
+
+    /// The same permutation under the standard's padding is what a library computes, whatever the length.
+    #[test]
+    fn the_permutation_is_the_standards() {
+        for length in [0, 1, 135, 136, 137, 271, 272, 1000] {
+            let bytes: Vec<u8> = (0..length).map(|n: usize| u8::try_from(n % 251).unwrap()).collect();
+            let mut padded = bytes.clone();
+            padded.push(6);
+            padded.resize(padded.len().next_multiple_of(RATE), 0);
+            *padded.last_mut().unwrap() |= 0x80;
+            let mut lanes = [0; 25];
+            for block in padded.chunks_exact(RATE) {
+                for (lane, bytes) in lanes.iter_mut().zip(block.chunks_exact(8)) {
+                    *lane ^= u64::from_le_bytes(bytes.try_into().unwrap());
+                }
+                permute(&mut lanes);
+            }
+            let ours: Vec<u8> = lanes[..4].iter().flat_map(|lane| lane.to_le_bytes()).collect();
+            let theirs = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA3_256, &bytes);
+            assert_eq!(ours, theirs.as_ref(), "{length}");
+        }
+    }
+
+    #[test]
+    fn signatures_of_the_curve_are_verified() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256K1_SHA256_ASN1_SIGNING).unwrap();
+        let point = pair.public_key().as_ref();
+        let prefix = b"\x30\x56\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x0a\x03\x42\x00";
+        let key = [prefix.as_slice(), point].concat();
+        let signature = pair.sign(&SystemRandom::new(), b"message").unwrap();
+        let digest = crate::sha256(b"message");
+        let verifies = |key: &[u8], digest: &[u8], signature: &[u8]| secp256k1_verifies(key, digest, signature);
+        assert_eq!(verifies(&key, digest.as_bytes(), signature.as_ref()), Ok(true));
+        // What comes after the bits of the curve does not count.
+        assert_eq!(verifies(&key, &[digest.as_bytes().as_slice(), b"more"].concat(), signature.as_ref()), Ok(true));
+        assert_eq!(verifies(&key, crate::sha256(b"another").as_bytes(), signature.as_ref()), Ok(false));
+        assert_eq!(verifies(&key, b"short", signature.as_ref()), Ok(false));
+        let mut bent = key.clone();
+        *bent.last_mut().unwrap() ^= 1;
+        assert_eq!(verifies(&bent, digest.as_bytes(), signature.as_ref()), Err(Secp256k1Error::Key));
+        for malformed in [&b""[..], &signature.as_ref()[1..], &[signature.as_ref(), &[0]].concat()] {
+            assert_eq!(verifies(&key, digest.as_bytes(), malformed), Err(Secp256k1Error::Signature));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Scripts that others wrote and compiled, and some written here.
+
+mod memory;
+
+use crate::{Failure, Tests};
+use std::{collections::BTreeMap, fs};
+
+/// How the scripts of LF text end.
+fn of_text(source: &str) -> BTreeMap<String, Option<Failure>> {
+    let dar = lf::assemble(source, &"scripts".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap();
+    let tests = Tests::of_dar(&dar).unwrap();
+    tests.scripts().iter().map(|script| (script.name(), tests.run(script).failure)).collect()
+}
+
+#[test]
+fn the_older_library_is_run() {
+    let ends = of_text(include_str!("tests/constructors.lf"));
+    for passes in ["Test:results", "Test:caught", "Test:outer", "Test:fails"] {
+        assert_eq!(ends[passes], None, "{passes}");
+    }
+    let message = |name: &str| ends[name].as_ref().unwrap().message.clone();
+    assert_eq!(message("Test:uncaught"), "UNHANDLED_EXCEPTION/Model:Problem: two");
+    assert_eq!(message("Test:succeeds"), "the submission had to fail, but it succeeded");
+    assert_eq!(ends.len(), 6);
+}
+
+/// Runs all scripts of a DAR; they check themselves.
+fn all_pass(file: &str, count: usize) {
+    let Some(data) = testkit::test_data() else { return };
+    let tests = Tests::of_dar(&fs::read(data.join("dars").join(file)).unwrap()).unwrap();
+    let mut failures = String::new();
+    for script in tests.scripts() {
+        if let Some(failure) = tests.run(script).failure {
+            failures += &format!("{}: {failure:?}\n", script.name());
+        }
+    }
+    assert_eq!(failures, "");
+    assert_eq!(tests.scripts().len(), count);
+}
+
+#[test]
+fn canton_examples() {
+    all_pass("CantonExamples.85d125ef.dar", 11);
+    all_pass("CantonExamples.38731509.dar", 11);
+}
+
+#[test]
+fn exercise_app() {
+    all_pass("my-exercise-app.bf81029c.dar", 1);
+}
+
+#[test]
+fn splice_amulet() {
+    all_pass("splice-amulet-test-0.1.6.5d76be6f.dar", 47);
+}
+
+#[test]
+fn splice_wallet() {
+    all_pass("splice-wallet-test-0.1.6.72f918e9.dar", 20);
+}
