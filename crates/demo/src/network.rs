@@ -227,12 +227,15 @@ impl Network {
             Fault::Sessions | Fault::Database => {}
         }
         let database = database.ok_or(DemoError::NoDatabase(fault))?;
-        self.history.with(|h| h.faults.push(injected));
         if fault == Fault::Sessions {
+            self.history.with(|h| h.faults.push(injected));
             database.end_sessions(&process.logical).await;
             return Ok(Some(format!("ended all sessions of {}", process.logical)));
         }
         database.restart().await;
+        // The nodes are to be measured, not the server.
+        let at = self.history.now();
+        self.history.with(|h| h.faults.push(Injected { at, ..injected }));
         Ok(Some("crashed the database".into()))
     }
 

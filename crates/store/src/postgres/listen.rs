@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use super::{Connector, Postgres, Role};
 use crate::{Result, notify::Wakes, postgres::session::error_of};
 
-const MAX_DELAY: Duration = Duration::from_secs(5);
+/// While nobody listens, every wake-up waits for its safety net.
+const MAX_DELAY: Duration = Duration::from_millis(250);
 
 /// Channels that are to be told. While one notification is on its way, others for the same channel merge.
 #[derive(Clone, Default)]
