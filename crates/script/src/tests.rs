@@ -13,6 +13,19 @@ fn of_text(source: &str) -> BTreeMap<String, Option<Failure>> {
 }
 
 #[test]
+fn the_newer_library_is_run() {
+    let example = include_str!("../../../examples/scripts.lf");
+    let ends = of_text(&format!("{example}{}", include_str!("tests/questions.lf")));
+    for passes in ["commands", "disclosed", "errors", "others", "statuses"] {
+        assert_eq!(ends[&format!("More:{passes}")], None, "{passes}");
+    }
+    let failure = |name: &str| ends[name].clone().unwrap();
+    assert_eq!(failure("More:unhandled").to_string(), "TOO_BAD: why not\nat Test:8:1");
+    assert_eq!(failure("More:throwing").message, "UNHANDLED_EXCEPTION/Thing:Nameless: Nothing of something nameless");
+    assert!(failure("More:asksNothing").message.contains("WhatIsThis"));
+}
+
+#[test]
 fn the_older_library_is_run() {
     let ends = of_text(include_str!("tests/constructors.lf"));
     for passes in ["Test:results", "Test:caught", "Test:outer", "Test:fails"] {
