@@ -41,6 +41,14 @@ impl<L: ScriptLedger> Runner<'_, L> {
                 let contract = contract.filter(|contract| same(&contract.template));
                 Term::optional(contract.map(|contract| self.contract(&template, &contract)).transpose()?)
             }
+            Request::QueryDisclosure(parties, id) => {
+                let contract = self.ledger.contract(&parties, &id)?;
+                let both = contract.map(|contract| {
+                    let template = self.library.type_rep(engine, &contract.template)?;
+                    self.library.tuple(engine, [template, Term::text(&hex::encode(&contract.blob))])
+                });
+                Term::optional(both.transpose()?)
+            }
             Request::QueryInterface(parties, interface) => {
                 let mut found = Vec::new();
                 for contract in self.ledger.active_contracts(&parties)? {

@@ -89,7 +89,6 @@ fn submit(r: Reader<'_>, s: &Term) -> Result<Submit, RunError> {
         }
         _ => Vec::new(),
     };
-    let blob = |disclosure: &Term| hex::decode(r.text(disclosure, "blob")?).map_err(|_| malformed("a blob"));
     let behaviour = r.field(s, "sErrorBehaviour")?;
     let expected = match behaviour.as_constructor().map(|(name, _)| name.as_str()) {
         Some("MustSucceed") => Expected::Success,
@@ -111,7 +110,7 @@ fn submit(r: Reader<'_>, s: &Term) -> Result<Submit, RunError> {
         read_as: r.parties(s, "sReadAs")?,
         commands,
         preferences,
-        disclosed: r.list(s, "sDisclosures")?.iter().map(blob).collect::<Result<_, _>>()?,
+        disclosed: r.blobs(&r.field(s, "sDisclosures")?)?,
     };
     Ok(Submit { submission, known_from, expected })
 }

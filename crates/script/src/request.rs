@@ -35,11 +35,15 @@ pub(crate) enum Request {
     Sleep(Duration),
     /// Runs a script and gives the exception that ends it, if one does.
     Catch(Term),
-    /// The same in the older library, which gives what handles exceptions, too.
+    /// The same in the older library, which gives what handles exceptions, too. What either gives is how to go on, or
+    /// in later versions what the function `next` takes for that.
     CatchWith {
         act: Term,
         handle: Term,
+        next: Option<Term>,
     },
+    /// What others need to use a contract, in the older library.
+    QueryDisclosure(Parties, ContractId),
     /// The same for failures with a status.
     TryFailureStatus(Term),
     /// The same for commands that fail.
@@ -184,6 +188,12 @@ impl Reader<'_> {
     pub(crate) fn key(self, record: &Term, name: &str) -> Result<Value, RunError> {
         let key = self.field(&self.field(record, name)?, "getAnyContractKey")?;
         Ok(key.any_value().unwrap_or(key).to_value()?)
+    }
+
+    /// Contracts that are disclosed.
+    pub(crate) fn blobs(self, list: &Term) -> Result<Vec<Vec<u8>>, RunError> {
+        let blob = |disclosure: &Term| hex::decode(self.text(disclosure, "blob")?).map_err(|_| malformed("a blob"));
+        list.as_list().ok_or_else(|| malformed("disclosures"))?.iter().map(blob).collect()
     }
 
     /// A call stack as places in sources.

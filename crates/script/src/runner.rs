@@ -21,7 +21,7 @@ enum Frame {
     /// What is asked to give how the inner script ended.
     Asked { what: Catches, resume: Term },
     /// The older library's: the inner script gives how to go on, and so does the function for an exception.
-    Handler(Term),
+    Handler { handle: Term, next: Option<Term> },
 }
 
 /// Which ends of an inner script the outer one handles.
@@ -160,8 +160,8 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             Request::Catch(act) => (Catches::Exceptions, act),
             Request::TryFailureStatus(act) => (Catches::Statuses, act),
             Request::TryCommands(act) => (Catches::Commands, act),
-            Request::CatchWith { act, handle } => {
-                self.push(Frame::Handler(handle.clone()))?;
+            Request::CatchWith { act, handle, next } => {
+                self.push(Frame::Handler { handle: handle.clone(), next: next.clone() })?;
                 return self.apply(act, vec![Term::unit()]).map(Some);
             }
             _ => return Ok(None),
@@ -183,7 +183,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
     /// An inner script ended well.
     fn ended(&mut self, frame: Frame, value: Term) -> Result<Term, Failure> {
         match frame {
-            Frame::Handler(_) => Ok(value),
+            Frame::Handler { next, .. } => self.go_on(next.as_ref(), value),
             Frame::Asked { resume, .. } => {
                 let answer = self.library.either(self.engine, Ok(value))?;
                 self.apply(&resume, vec![answer])
@@ -197,7 +197,9 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
         loop {
             let handled = match (self.frames.pop(), &failure) {
                 (None, _) => return Err(self.failed(failure)),
-                (Some(Frame::Handler(handle)), Failure::Thrown(exception)) => self.handle(&handle, exception),
+                (Some(Frame::Handler { handle, next }), Failure::Thrown(exception)) => {
+                    self.handle(&handle, next.as_ref(), exception)
+                }
                 (Some(Frame::Asked { what: Catches::Exceptions, resume, .. }), Failure::Thrown(exception)) => {
                     self.resume(&resume, exception.clone()).map(Some)
                 }
@@ -213,9 +215,18 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
         }
     }
 
-    fn handle(&mut self, handle: &Term, exception: &Term) -> Result<Option<Term>, Failure> {
+    fn handle(&mut self, handle: &Term, next: Option<&Term>, exception: &Term) -> Result<Option<Term>, Failure> {
         let handled = self.apply(handle, vec![exception.clone()])?;
-        Ok(handled.as_optional().ok_or_else(|| malformed("a handler"))?)
+        let handled = handled.as_optional().ok_or_else(|| malformed("a handler"))?;
+        handled.map(|handled| self.go_on(next, handled)).transpose()
+    }
+
+    /// How the older library goes on after an inner script.
+    fn go_on(&mut self, next: Option<&Term>, value: Term) -> Result<Term, Failure> {
+        match next {
+            Some(next) => self.apply(next, vec![value]),
+            None => Ok(value),
+        }
     }
 
     /// Goes on after a failure.

@@ -37,6 +37,22 @@ fn the_older_library_is_run() {
     assert_eq!(ends.len(), 6);
 }
 
+/// Its last versions say how to go on after what was caught by a function of its own.
+#[test]
+fn the_older_library_goes_on_after_exceptions() {
+    let going_on = |how: &str| {
+        let source = include_str!("tests/constructors.lf");
+        let made = "CatchPayload @(||Daml.Script:Step||) {";
+        let continued = format!("{made} continue = \\ (s: ||Daml.Script:Step||) -> {how},");
+        let declared = "record CatchPayload a = {";
+        let source = source.replace(made, &continued).replace(declared, &format!("{declared} continue: a -> a,"));
+        of_text(&source)["Test:caught"].clone()
+    };
+    assert_eq!(going_on("s"), None);
+    let failure = going_on("Daml.Script:check \"it goes on\" False").unwrap();
+    assert_eq!(failure.message, "the model stopped with an error: it goes on");
+}
+
 /// Runs all scripts of a DAR; they check themselves.
 fn all_pass(file: &str, count: usize) {
     let Some(data) = testkit::test_data() else { return };
