@@ -10,7 +10,7 @@ use crate::{
     submit_error, tree,
 };
 use base::{Identifier, UserId};
-use engine::{Command, Term};
+use engine::{Command, EngineError, Term};
 
 impl<L: ScriptLedger> Runner<'_, L> {
     pub(crate) fn answer(&mut self, request: Request) -> Result<Answer, Failure> {
@@ -127,6 +127,19 @@ impl<L: ScriptLedger> Runner<'_, L> {
             Request::Vet(packages, vetted) => {
                 self.ledger.vet(&packages, vetted)?;
                 Term::unit()
+            }
+            Request::KeyPair => {
+                self.made_up += 1;
+                let seed = crypto::sha256(format!("key pair {}", self.made_up).as_bytes());
+                let pair = crypto::secp256k1_key_pair(seed.as_bytes());
+                let (private, public) = pair.ok_or(EngineError::Secp256k1(crypto::Secp256k1Error::Key))?;
+                let (private, public) = (Term::text(&hex::encode(private)), Term::text(&hex::encode(public)));
+                let fields = [("privateKey", private), ("publicKey", public)];
+                self.library.record(self.engine, "Secp256k1KeyPair", &fields)?
+            }
+            Request::Sign { key, digest } => {
+                let signature = crypto::secp256k1_sign(&key, &digest).map_err(EngineError::Secp256k1)?;
+                Term::text(&hex::encode(signature))
             }
             other => self.users(other)?,
         })

@@ -55,6 +55,14 @@ fn request(r: Reader<'_>, name: &str, version: i64, q: &Term) -> Result<Request,
         ("ListVettedPackages", 1) => Request::Packages { vetted: true },
         ("VetPackages", 1) => Request::Vet(packages(r, q)?, true),
         ("UnvetPackages", 1) => Request::Vet(packages(r, q)?, false),
+        ("Secp256k1GenerateKeyPair", 1) => Request::KeyPair,
+        ("Secp256k1Sign", 1) => {
+            let digest = crypto::sha256(&r.bytes(q, "message")?).as_bytes().to_vec();
+            Request::Sign { key: r.bytes(q, "privateKey")?, digest }
+        }
+        ("Secp256k1WithEcdsaSign", 1) => {
+            Request::Sign { key: r.bytes(q, "privateKey")?, digest: r.bytes(q, "message")? }
+        }
         (_, 1) => return r.users(name, q),
         _ => return Err(RunError::Question(format!("{name}, version {version}"))),
     })

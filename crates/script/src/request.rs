@@ -62,6 +62,13 @@ pub(crate) enum Request {
         vetted: bool,
     },
     Vet(Vec<PackageVersionName>, bool),
+    /// A key pair of the curve secp256k1.
+    KeyPair,
+    /// A signature by such a key, over a digest.
+    Sign {
+        key: Vec<u8>,
+        digest: Vec<u8>,
+    },
 }
 
 /// A submission, and what the script knows about it.
@@ -112,6 +119,11 @@ impl Reader<'_> {
     pub(crate) fn text(self, record: &Term, name: &str) -> Result<String, RunError> {
         let field = self.field(record, name)?;
         field.as_text().map(str::to_owned).ok_or_else(|| malformed(name))
+    }
+
+    /// Bytes that are written in hexadecimal digits.
+    pub(crate) fn bytes(self, record: &Term, name: &str) -> Result<Vec<u8>, RunError> {
+        hex::decode(self.text(record, name)?).map_err(|_| malformed(name))
     }
 
     pub(crate) fn list(self, record: &Term, name: &str) -> Result<Vec<Term>, RunError> {
@@ -192,8 +204,8 @@ impl Reader<'_> {
 
     /// Contracts that are disclosed.
     pub(crate) fn blobs(self, list: &Term) -> Result<Vec<Vec<u8>>, RunError> {
-        let blob = |disclosure: &Term| hex::decode(self.text(disclosure, "blob")?).map_err(|_| malformed("a blob"));
-        list.as_list().ok_or_else(|| malformed("disclosures"))?.iter().map(blob).collect()
+        let all = list.as_list().ok_or_else(|| malformed("disclosures"))?;
+        all.iter().map(|disclosure| self.bytes(disclosure, "blob")).collect()
     }
 
     /// A call stack as places in sources.

@@ -16,7 +16,7 @@ fn of_text(source: &str) -> BTreeMap<String, Option<Failure>> {
 fn the_newer_library_is_run() {
     let example = include_str!("../../../examples/scripts.lf");
     let ends = of_text(&format!("{example}{}", include_str!("tests/questions.lf")));
-    for passes in ["commands", "disclosed", "errors", "others", "statuses"] {
+    for passes in ["commands", "disclosed", "errors", "others", "signs", "statuses"] {
         assert_eq!(ends[&format!("More:{passes}")], None, "{passes}");
     }
     let failure = |name: &str| ends[name].clone().unwrap();
