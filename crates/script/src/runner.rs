@@ -13,7 +13,7 @@ use engine::{Engine, EngineError, Evaluation, Progress, Term};
 
 /// Scripts in scripts: what catches failures nests no deeper.
 const MAX_NESTED: usize = 10_000;
-/// Operations of the machine between two looks at whether to go on.
+/// Operations of the machine between two looks at what was printed.
 const BUDGET: u64 = 1_000_000;
 
 /// A script that waits for one that it runs.
@@ -51,6 +51,8 @@ pub(crate) struct Runner<'a, L> {
     asking: bool,
     /// What the script printed.
     traces: Vec<String>,
+    /// How many operations of the machine are left.
+    operations: u64,
     /// How many names of parties are made up.
     pub(crate) made_up: u32,
 }
@@ -64,7 +66,7 @@ pub(crate) struct Failed {
 }
 
 impl<'a, L: ScriptLedger> Runner<'a, L> {
-    pub(crate) fn new(engine: &'a Engine, library: &'a Library, ledger: &'a mut L) -> Self {
+    pub(crate) fn new(engine: &'a Engine, library: &'a Library, ledger: &'a mut L, operations: u64) -> Self {
         Self {
             engine,
             library,
@@ -73,6 +75,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             locations: Vec::new(),
             asking: false,
             traces: Vec::new(),
+            operations,
             made_up: 0,
         }
     }
@@ -112,7 +115,10 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
                 Progress::Done(value) => return Ok(value),
                 Progress::Thrown(exception) => return Err(Failure::Thrown(exception)),
                 Progress::Error(error) => return Err(error.into()),
-                Progress::Interrupted => {}
+                Progress::Interrupted if self.operations == 0 => {
+                    return Err(EngineError::Limit("the script takes too many operations").into());
+                }
+                Progress::Interrupted => self.operations = self.operations.saturating_sub(BUDGET),
             }
         }
     }

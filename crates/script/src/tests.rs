@@ -2,7 +2,7 @@
 
 mod memory;
 
-use crate::{Failure, Tests};
+use crate::{Failure, MemoryLedger, Tests, Visibility};
 use std::{collections::BTreeMap, fs};
 
 /// How the scripts of LF text end.
@@ -10,6 +10,23 @@ fn of_text(source: &str) -> BTreeMap<String, Option<Failure>> {
     let dar = lf::assemble(source, &"scripts".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap();
     let tests = Tests::of_dar(&dar).unwrap();
     tests.scripts().iter().map(|script| (script.name(), tests.run(script).failure)).collect()
+}
+
+#[test]
+fn a_script_that_never_ends_is_ended() {
+    let source = include_str!("tests/constructors.lf").replace(
+        "module Test {",
+        "module Test {
+           val spin : Int64 -> Daml.Script:Script Unit = \\ (n: Int64) -> Test:spin (ADD_INT64 n 1);
+           val endless : Daml.Script:Script Unit = Test:spin 0;",
+    );
+    let dar = lf::assemble(&source, &"scripts".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap();
+    let tests = Tests::of_dar(&dar).unwrap();
+    let script = tests.scripts().iter().find(|script| script.name() == "Test:endless").unwrap();
+    let mut ledger = MemoryLedger::new(tests.engine(), Visibility::Witnesses);
+    // Numbers would end it, too, but much later.
+    let failure = tests.run_within(script, &mut ledger, 1).failure.unwrap();
+    assert!(failure.message.contains("too many operations"), "{failure}");
 }
 
 #[test]
