@@ -173,7 +173,7 @@ impl<L: ScriptLedger> Runner<'_, L> {
                 let rights = self.ledger.rights(&id)?;
                 self.rights(rights)?
             }
-            other => return Err(RunError::Question(format!("{other:?}")).into()),
+            _ => return Err(RunError::Question("something out of place".into()).into()),
         })
     }
 
