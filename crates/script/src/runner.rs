@@ -15,6 +15,10 @@ use engine::{Engine, EngineError, Evaluation, Progress, Term};
 const MAX_NESTED: usize = 10_000;
 /// Operations of the machine between two looks at what was printed.
 const BUDGET: u64 = 1_000_000;
+/// As how many operations a question counts.
+const QUESTION: u64 = 1_000;
+/// Texts that are kept of what a script prints.
+const MAX_TRACES: usize = 10_000;
 
 /// A script that waits for one that it runs.
 enum Frame {
@@ -110,17 +114,24 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
     pub(crate) fn evaluate(&mut self, mut evaluation: Evaluation) -> Result<Term, Failure> {
         loop {
             let progress = evaluation.step(BUDGET);
-            self.traces.extend(evaluation.take_traces().iter().map(ToString::to_string));
+            let room = MAX_TRACES - self.traces.len();
+            self.traces.extend(evaluation.take_traces().iter().take(room).map(ToString::to_string));
             match progress {
                 Progress::Done(value) => return Ok(value),
                 Progress::Thrown(exception) => return Err(Failure::Thrown(exception)),
                 Progress::Error(error) => return Err(error.into()),
-                Progress::Interrupted if self.operations == 0 => {
-                    return Err(EngineError::Limit("the script takes too many operations").into());
-                }
-                Progress::Interrupted => self.operations = self.operations.saturating_sub(BUDGET),
+                Progress::Interrupted => self.spend(BUDGET)?,
             }
         }
+    }
+
+    /// Counts operations.
+    fn spend(&mut self, operations: u64) -> Result<(), EngineError> {
+        if self.operations == 0 {
+            return Err(EngineError::Limit("the script takes too many operations"));
+        }
+        self.operations = self.operations.saturating_sub(operations);
+        Ok(())
     }
 
     pub(crate) fn apply(&mut self, function: &Term, arguments: Vec<Term>) -> Result<Term, Failure> {
@@ -140,6 +151,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             // The value comes with a state that nobody uses.
             "Pure" => Ok(Next::End(self.reader().field(&inner, "_1")?)),
             "Free" => {
+                self.spend(QUESTION)?;
                 let Asked { request, resume, locations } = match self.library.generation {
                     Generation::Questions => question::read(self.reader(), &inner)?,
                     Generation::Constructors => constructors::read(self.reader(), &inner)?,
@@ -200,9 +212,10 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
     /// Finds the outer script that handles a failure, and goes on there.
     fn unwind(&mut self, failure: Failure) -> Result<Term, Failed> {
         let mut failure = failure;
+        let mut asking = std::mem::take(&mut self.asking);
         loop {
             let handled = match (self.frames.pop(), &failure) {
-                (None, _) => return Err(self.failed(failure)),
+                (None, _) => return Err(self.failed(failure, asking)),
                 (Some(Frame::Handler { handle, next }), Failure::Thrown(exception)) => {
                     self.handle(&handle, next.as_ref(), exception)
                 }
@@ -216,7 +229,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             match handled {
                 Ok(Some(next)) => return Ok(next),
                 Ok(None) => {}
-                Err(other) => failure = other,
+                Err(other) => (failure, asking) = (other, false),
             }
         }
     }
@@ -279,7 +292,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
         }
     }
 
-    fn failed(&mut self, failure: Failure) -> Failed {
+    fn failed(&mut self, failure: Failure, asking: bool) -> Failed {
         let (message, transaction) = match failure {
             Failure::Thrown(exception) => (self.unhandled(&exception).to_string(), None),
             Failure::Call(error) => (error.to_string(), None),
@@ -290,7 +303,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             Failure::MustFail(events) => (MUST_FAIL.to_owned(), Some(tree::text_of_events(&events))),
             Failure::Run(error) => (error.to_string(), None),
         };
-        Failed { message, locations: std::mem::take(&mut self.locations), asking: self.asking, transaction }
+        Failed { message, locations: std::mem::take(&mut self.locations), asking, transaction }
     }
 }
 

@@ -18,15 +18,19 @@ fn a_script_that_never_ends_is_ended() {
         "module Test {",
         "module Test {
            val spin : Int64 -> Daml.Script:Script Unit = \\ (n: Int64) -> Test:spin (ADD_INT64 n 1);
-           val endless : Daml.Script:Script Unit = Test:spin 0;",
+           val endless : Daml.Script:Script Unit = Test:spin 0;
+           val asking : Unit -> ||Daml.Script:Step|| =
+             \\ (u: Unit) -> Daml.Script:party \"\" (\\ (p: Party) -> Test:asking ());
+           val curious : Daml.Script:Script Unit = Daml.Script:script Test:asking;",
     );
     let dar = lf::assemble(&source, &"scripts".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap();
     let tests = Tests::of_dar(&dar).unwrap();
-    let script = tests.scripts().iter().find(|script| script.name() == "Test:endless").unwrap();
-    let mut ledger = MemoryLedger::new(tests.engine(), Visibility::Witnesses);
-    // Numbers would end it, too, but much later.
-    let failure = tests.run_within(script, &mut ledger, 1).failure.unwrap();
-    assert!(failure.message.contains("too many operations"), "{failure}");
+    for (name, operations) in [("Test:endless", 1), ("Test:curious", 100_000)] {
+        let script = tests.scripts().iter().find(|script| script.name() == name).unwrap();
+        let mut ledger = MemoryLedger::new(tests.engine(), Visibility::Witnesses);
+        let failure = tests.run_within(script, &mut ledger, operations).failure.unwrap();
+        assert!(failure.message.contains("too many operations"), "{failure}");
+    }
 }
 
 #[test]
