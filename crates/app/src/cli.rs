@@ -98,6 +98,9 @@ pub(crate) struct ScriptTest {
     /// Run against the participant whose Ledger API listens on this host, instead of ledgers in this process.
     #[arg(long, requires = "port")]
     pub(crate) host: Option<String>,
+    /// Encrypt the connection; servers are trusted as this machine trusts them.
+    #[arg(long, requires = "port")]
+    pub(crate) tls: bool,
     /// The port of that Ledger API; the host is localhost unless one is given.
     #[arg(long)]
     pub(crate) port: Option<u16>,

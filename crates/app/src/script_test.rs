@@ -49,7 +49,8 @@ pub(crate) fn run(options: &ScriptTest, runtime: Handle) -> Result<bool, ScriptT
     let mut live = match options.port {
         None => None,
         Some(port) => {
-            let uri = format!("http://{}:{port}", options.host.as_deref().unwrap_or("localhost"));
+            let scheme = if options.tls { "https" } else { "http" };
+            let uri = format!("{scheme}://{}:{port}", options.host.as_deref().unwrap_or("localhost"));
             let ledger = LiveLedger::new(runtime, &uri, tests.engine(), dar);
             Some(ledger.map_err(|error| ScriptTestError::Participant { uri, source: error.into() })?)
         }

@@ -2,19 +2,51 @@
 
 use aws_lc_rs::{
     digest::{Digest, SHA256},
-    signature::{ECDSA_P256K1_SHA256_ASN1, ParsedPublicKey},
+    signature::{
+        ECDSA_P256K1_SHA256_ASN1, ECDSA_P256K1_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, ParsedPublicKey,
+    },
 };
 use base::Hash;
 
 /// Why a signature of a model cannot be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Secp256k1Error {
-    /// The key is no DER SubjectPublicKeyInfo of a point on the curve.
-    #[error("the key is no DER SubjectPublicKeyInfo of a point on the curve secp256k1")]
+    /// The key is no DER SubjectPublicKeyInfo of a point on the curve, or no PKCS#8 of a private key.
+    #[error("the key is none of the curve secp256k1 in its DER form")]
     Key,
     /// The signature is no DER sequence of two integers.
     #[error("the signature is no DER sequence of two integers")]
     Signature,
+}
+
+/// What stands before the point in a DER SubjectPublicKeyInfo of the curve.
+const PUBLIC_PREFIX: &[u8] =
+    b"\x30\x56\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x0a\x03\x42\x00";
+
+/// A private key as PKCS#8 and its public key as DER SubjectPublicKeyInfo, for tests of models. `None` for the very few
+/// seeds that are no number below the order of the curve; the same seed gives the same keys.
+#[must_use]
+pub fn secp256k1_key_pair(seed: &[u8; 32]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (before, after) = (b"\x30\x2e\x02\x01\x01\x04\x20", b"\xa0\x07\x06\x05\x2b\x81\x04\x00\x0a");
+    let der = [&before[..], seed, after].concat();
+    let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256K1_SHA256_ASN1_SIGNING, &der).ok()?;
+    let public = [PUBLIC_PREFIX, pair.public_key().as_ref()].concat();
+    Some((pair.to_pkcs8v1().ok()?.as_ref().to_vec(), public))
+}
+
+/// A signature over a digest, for tests of models; the library makes each of them another.
+pub fn secp256k1_sign(pkcs8: &[u8], digest: &[u8]) -> Result<Vec<u8>, Secp256k1Error> {
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256K1_SHA256_ASN1_SIGNING, pkcs8).map_err(|_| Secp256k1Error::Key)?;
+    let signature = pair.sign_digest(&number(digest)?).map_err(|_| Secp256k1Error::Signature)?;
+    Ok(signature.as_ref().to_vec())
+}
+
+/// The scheme takes the first bits of a digest as a number, as many as the curve has.
+fn number(digest: &[u8]) -> Result<Digest, Secp256k1Error> {
+    let mut number = [0; 32];
+    let given = &digest[..digest.len().min(32)];
+    number[32 - given.len()..].copy_from_slice(given);
+    Digest::import_less_safe(&number, &SHA256).map_err(|_| Secp256k1Error::Signature)
 }
 
 /// Whether a signature over a digest, which is usually of 32 bytes, is by a key of the curve secp256k1.
@@ -23,12 +55,7 @@ pub fn secp256k1_verifies(key: &[u8], digest: &[u8], signature: &[u8]) -> Result
     if !is_pair_of_integers(signature) {
         return Err(Secp256k1Error::Signature);
     }
-    // The scheme takes the first bits of the digest as a number, as many as the curve has.
-    let mut number = [0; 32];
-    let given = &digest[..digest.len().min(32)];
-    number[32 - given.len()..].copy_from_slice(given);
-    let digest = Digest::import_less_safe(&number, &SHA256).map_err(|_| Secp256k1Error::Signature)?;
-    Ok(key.verify_digest_sig(&digest, signature).is_ok())
+    Ok(key.verify_digest_sig(&number(digest)?, signature).is_ok())
 }
 
 /// Whether the bytes are a DER sequence of two integers and nothing else; of the lengths that signatures have.
@@ -110,10 +137,6 @@ pub fn keccak256(bytes: &[u8]) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_lc_rs::{
-        rand::SystemRandom,
-        signature::{ECDSA_P256K1_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
-    };
 
     /// Values that other networks publish.
     #[test]
@@ -151,22 +174,22 @@ mod tests {
 
     #[test]
     fn signatures_of_the_curve_are_verified() {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256K1_SHA256_ASN1_SIGNING).unwrap();
-        let point = pair.public_key().as_ref();
-        let prefix = b"\x30\x56\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x0a\x03\x42\x00";
-        let key = [prefix.as_slice(), point].concat();
-        let signature = pair.sign(&SystemRandom::new(), b"message").unwrap();
+        let (private, key) = secp256k1_key_pair(&[7; 32]).unwrap();
+        assert_eq!(secp256k1_key_pair(&[7; 32]), Some((private.clone(), key.clone())));
+        assert_eq!(secp256k1_key_pair(&[0xff; 32]), None);
         let digest = crate::sha256(b"message");
+        let signature = secp256k1_sign(&private, digest.as_bytes()).unwrap();
+        assert_eq!(secp256k1_sign(&key, digest.as_bytes()), Err(Secp256k1Error::Key));
         let verifies = |key: &[u8], digest: &[u8], signature: &[u8]| secp256k1_verifies(key, digest, signature);
-        assert_eq!(verifies(&key, digest.as_bytes(), signature.as_ref()), Ok(true));
+        assert_eq!(verifies(&key, digest.as_bytes(), &signature), Ok(true));
         // What comes after the bits of the curve does not count.
-        assert_eq!(verifies(&key, &[digest.as_bytes().as_slice(), b"more"].concat(), signature.as_ref()), Ok(true));
-        assert_eq!(verifies(&key, crate::sha256(b"another").as_bytes(), signature.as_ref()), Ok(false));
-        assert_eq!(verifies(&key, b"short", signature.as_ref()), Ok(false));
+        assert_eq!(verifies(&key, &[digest.as_bytes().as_slice(), b"more"].concat(), &signature), Ok(true));
+        assert_eq!(verifies(&key, crate::sha256(b"another").as_bytes(), &signature), Ok(false));
+        assert_eq!(verifies(&key, b"short", &signature), Ok(false));
         let mut bent = key.clone();
         *bent.last_mut().unwrap() ^= 1;
-        assert_eq!(verifies(&bent, digest.as_bytes(), signature.as_ref()), Err(Secp256k1Error::Key));
-        for malformed in [&b""[..], &signature.as_ref()[1..], &[signature.as_ref(), &[0]].concat()] {
+        assert_eq!(verifies(&bent, digest.as_bytes(), &signature), Err(Secp256k1Error::Key));
+        for malformed in [&b""[..], &signature[1..], &[signature.as_slice(), &[0]].concat()] {
             assert_eq!(verifies(&key, digest.as_bytes(), malformed), Err(Secp256k1Error::Signature));
         }
     }

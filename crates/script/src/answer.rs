@@ -10,7 +10,7 @@ use crate::{
     submit_error, tree,
 };
 use base::{Identifier, UserId};
-use engine::{Command, Term};
+use engine::{Command, EngineError, Term};
 
 impl<L: ScriptLedger> Runner<'_, L> {
     pub(crate) fn answer(&mut self, request: Request) -> Result<Answer, Failure> {
@@ -40,6 +40,14 @@ impl<L: ScriptLedger> Runner<'_, L> {
                 let same = |id: &Identifier| id.module == template.module && id.entity == template.entity;
                 let contract = contract.filter(|contract| same(&contract.template));
                 Term::optional(contract.map(|contract| self.contract(&template, &contract)).transpose()?)
+            }
+            Request::QueryDisclosure(parties, id) => {
+                let contract = self.ledger.contract(&parties, &id)?;
+                let both = contract.map(|contract| {
+                    let template = self.library.type_rep(engine, &contract.template)?;
+                    self.library.tuple(engine, [template, Term::text(&hex::encode(&contract.blob))])
+                });
+                Term::optional(both.transpose()?)
             }
             Request::QueryInterface(parties, interface) => {
                 let mut found = Vec::new();
@@ -120,6 +128,19 @@ impl<L: ScriptLedger> Runner<'_, L> {
                 self.ledger.vet(&packages, vetted)?;
                 Term::unit()
             }
+            Request::KeyPair => {
+                self.made_up += 1;
+                let seed = crypto::sha256(format!("key pair {}", self.made_up).as_bytes());
+                let pair = crypto::secp256k1_key_pair(seed.as_bytes());
+                let (private, public) = pair.ok_or(EngineError::Secp256k1(crypto::Secp256k1Error::Key))?;
+                let (private, public) = (Term::text(&hex::encode(private)), Term::text(&hex::encode(public)));
+                let fields = [("privateKey", private), ("publicKey", public)];
+                self.library.record(self.engine, "Secp256k1KeyPair", &fields)?
+            }
+            Request::Sign { key, digest } => {
+                let signature = crypto::secp256k1_sign(&key, &digest).map_err(EngineError::Secp256k1)?;
+                Term::text(&hex::encode(signature))
+            }
             other => self.users(other)?,
         })
     }
@@ -152,7 +173,7 @@ impl<L: ScriptLedger> Runner<'_, L> {
                 let rights = self.ledger.rights(&id)?;
                 self.rights(rights)?
             }
-            other => return Err(RunError::Question(format!("{other:?}")).into()),
+            _ => return Err(RunError::Question("something out of place".into()).into()),
         })
     }
 

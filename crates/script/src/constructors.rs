@@ -37,19 +37,28 @@ fn request(r: Reader<'_>, name: &str, q: &Term) -> Result<Request, RunError> {
         "GetTime" => Request::Time,
         "SetTime" => Request::SetTime(r.field(q, "time")?.as_timestamp().ok_or_else(|| malformed("a time"))?),
         "Sleep" => Request::Sleep(r.duration(q, "duration")?),
-        "Catch" => Request::CatchWith { act: r.field(q, "act")?, handle: r.field(q, "handle")? },
+        "Catch" => {
+            let next = r.engine.field(q, "continue");
+            Request::CatchWith { act: r.field(q, "act")?, handle: r.field(q, "handle")?, next }
+        }
+        "QueryDisclosure" => Request::QueryDisclosure(r.parties(q, "parties")?, r.contract_id(q, "cid")?),
         "Throw" => Request::Throw(r.field(q, "exc")?),
         other => return r.users(other, q),
     })
 }
 
 fn submit(r: Reader<'_>, q: &Term, kind: Kind) -> Result<Request, RunError> {
+    // Versions before explicit disclosure do not have the field.
+    let disclosed = match r.engine.field(q, "disclosures") {
+        Some(all) => r.blobs(&all)?,
+        None => Vec::new(),
+    };
     let submission = Submission {
         act_as: r.some_parties(q, "actAs")?,
         read_as: r.parties(q, "readAs")?,
         commands: Vec::new(),
         preferences: Vec::new(),
-        disclosed: Vec::new(),
+        disclosed,
     };
     // What is around the commands is a wrapper, too.
     let commands = r.unwrap(&r.field(q, "commands")?)?;

@@ -76,6 +76,7 @@ impl SubmitFailure {
             self.error,
             SubmitError::Engine(
                 EngineError::IllTyped(_)
+                    | EngineError::Limit(_)
                     | EngineError::Unsupported(_)
                     | EngineError::MissingPackage(_)
                     | EngineError::UnexpectedAnswer

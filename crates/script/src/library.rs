@@ -19,11 +19,11 @@ pub(crate) enum Generation {
 const SCRIPT_TYPES: [(Generation, &str); 2] =
     [(Generation::Constructors, "Daml.Script"), (Generation::Questions, "Daml.Script.Internal.LowLevel")];
 
-/// The definition that each generation casts with; its runner has to make it the identity.
-fn cast(generation: Generation) -> &'static str {
+/// The definitions that each generation casts with; its runner has to make them identities.
+fn casts(generation: Generation) -> &'static [&'static str] {
     match generation {
-        Generation::Constructors => "fromLedgerValue",
-        Generation::Questions => "dangerousCast",
+        Generation::Constructors => &["fromLedgerValue", "castCatchPayload"],
+        Generation::Questions => &["dangerousCast"],
     }
 }
 
@@ -59,7 +59,9 @@ impl Library {
         }
         let (_, module) = SCRIPT_TYPES[usize::from(generation == Generation::Questions)];
         let name = |text: &str| text.parse().map_err(|error: base::InvalidId| RunError::Library(error.to_string()));
-        engine.define_identity(&package.identifier(&name(module)?, &name(cast(generation))?));
+        for cast in casts(generation) {
+            engine.define_identity(&package.identifier(&name(module)?, &name(cast)?));
+        }
         Ok(Self { generation, types })
     }
 

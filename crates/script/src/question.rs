@@ -55,6 +55,14 @@ fn request(r: Reader<'_>, name: &str, version: i64, q: &Term) -> Result<Request,
         ("ListVettedPackages", 1) => Request::Packages { vetted: true },
         ("VetPackages", 1) => Request::Vet(packages(r, q)?, true),
         ("UnvetPackages", 1) => Request::Vet(packages(r, q)?, false),
+        ("Secp256k1GenerateKeyPair", 1) => Request::KeyPair,
+        ("Secp256k1Sign", 1) => {
+            let digest = crypto::sha256(&r.bytes(q, "message")?).as_bytes().to_vec();
+            Request::Sign { key: r.bytes(q, "privateKey")?, digest }
+        }
+        ("Secp256k1WithEcdsaSign", 1) => {
+            Request::Sign { key: r.bytes(q, "privateKey")?, digest: r.bytes(q, "message")? }
+        }
         (_, 1) => return r.users(name, q),
         _ => return Err(RunError::Question(format!("{name}, version {version}"))),
     })
@@ -89,7 +97,6 @@ fn submit(r: Reader<'_>, s: &Term) -> Result<Submit, RunError> {
         }
         _ => Vec::new(),
     };
-    let blob = |disclosure: &Term| hex::decode(r.text(disclosure, "blob")?).map_err(|_| malformed("a blob"));
     let behaviour = r.field(s, "sErrorBehaviour")?;
     let expected = match behaviour.as_constructor().map(|(name, _)| name.as_str()) {
         Some("MustSucceed") => Expected::Success,
@@ -111,7 +118,7 @@ fn submit(r: Reader<'_>, s: &Term) -> Result<Submit, RunError> {
         read_as: r.parties(s, "sReadAs")?,
         commands,
         preferences,
-        disclosed: r.list(s, "sDisclosures")?.iter().map(blob).collect::<Result<_, _>>()?,
+        disclosed: r.blobs(&r.field(s, "sDisclosures")?)?,
     };
     Ok(Submit { submission, known_from, expected })
 }

@@ -10,6 +10,9 @@ use base::PackageId;
 use engine::Engine;
 use std::{collections::BTreeMap, fmt};
 
+/// Operations of the machine for one script: minutes of work, so that none runs forever.
+const MAX_OPERATIONS: u64 = 20_000_000_000;
+
 /// The scripts of a DAR, with all that it takes to run them.
 #[derive(Debug)]
 pub struct Tests {
@@ -101,12 +104,17 @@ impl Tests {
 
     /// Runs a script against any ledger.
     pub fn run_against<L: ScriptLedger>(&self, script: &Script, ledger: &mut L) -> Outcome {
+        self.run_within(script, ledger, MAX_OPERATIONS)
+    }
+
+    /// The same, in so many operations of the machine (or up to a million more), submissions not counted.
+    pub(crate) fn run_within<L: ScriptLedger>(&self, script: &Script, ledger: &mut L, operations: u64) -> Outcome {
         let Some(library) = self.libraries.get(&script.library) else {
             let message = format!("{} is no script of this DAR", script.name());
             let failure = Failure { message, locations: Vec::new(), there: false, transaction: None };
             return Outcome { failure: Some(failure), traces: Vec::new() };
         };
-        let mut runner = Runner::new(&self.engine, library, ledger);
+        let mut runner = Runner::new(&self.engine, library, ledger, operations);
         let result = runner.run(&script.id);
         let traces = runner.take_traces();
         let failure = result.err().map(|failed| {

@@ -35,11 +35,15 @@ pub(crate) enum Request {
     Sleep(Duration),
     /// Runs a script and gives the exception that ends it, if one does.
     Catch(Term),
-    /// The same in the older library, which gives what handles exceptions, too.
+    /// The same in the older library, which gives what handles exceptions, too. What either gives is how to go on, or
+    /// in later versions what the function `next` takes for that.
     CatchWith {
         act: Term,
         handle: Term,
+        next: Option<Term>,
     },
+    /// What others need to use a contract, in the older library.
+    QueryDisclosure(Parties, ContractId),
     /// The same for failures with a status.
     TryFailureStatus(Term),
     /// The same for commands that fail.
@@ -58,6 +62,13 @@ pub(crate) enum Request {
         vetted: bool,
     },
     Vet(Vec<PackageVersionName>, bool),
+    /// A key pair of the curve secp256k1.
+    KeyPair,
+    /// A signature by such a key, over a digest.
+    Sign {
+        key: Vec<u8>,
+        digest: Vec<u8>,
+    },
 }
 
 /// A submission, and what the script knows about it.
@@ -108,6 +119,11 @@ impl Reader<'_> {
     pub(crate) fn text(self, record: &Term, name: &str) -> Result<String, RunError> {
         let field = self.field(record, name)?;
         field.as_text().map(str::to_owned).ok_or_else(|| malformed(name))
+    }
+
+    /// Bytes that are written in hexadecimal digits.
+    pub(crate) fn bytes(self, record: &Term, name: &str) -> Result<Vec<u8>, RunError> {
+        hex::decode(self.text(record, name)?).map_err(|_| malformed(name))
     }
 
     pub(crate) fn list(self, record: &Term, name: &str) -> Result<Vec<Term>, RunError> {
@@ -184,6 +200,12 @@ impl Reader<'_> {
     pub(crate) fn key(self, record: &Term, name: &str) -> Result<Value, RunError> {
         let key = self.field(&self.field(record, name)?, "getAnyContractKey")?;
         Ok(key.any_value().unwrap_or(key).to_value()?)
+    }
+
+    /// Contracts that are disclosed.
+    pub(crate) fn blobs(self, list: &Term) -> Result<Vec<Vec<u8>>, RunError> {
+        let all = list.as_list().ok_or_else(|| malformed("disclosures"))?;
+        all.iter().map(|disclosure| self.bytes(disclosure, "blob")).collect()
     }
 
     /// A call stack as places in sources.

@@ -13,15 +13,19 @@ use engine::{Engine, EngineError, Evaluation, Progress, Term};
 
 /// Scripts in scripts: what catches failures nests no deeper.
 const MAX_NESTED: usize = 10_000;
-/// Operations of the machine between two looks at whether to go on.
+/// Operations of the machine between two looks at what was printed.
 const BUDGET: u64 = 1_000_000;
+/// As how many operations a question counts.
+const QUESTION: u64 = 1_000;
+/// Texts that are kept of what a script prints.
+const MAX_TRACES: usize = 10_000;
 
 /// A script that waits for one that it runs.
 enum Frame {
     /// What is asked to give how the inner script ended.
     Asked { what: Catches, resume: Term },
     /// The older library's: the inner script gives how to go on, and so does the function for an exception.
-    Handler(Term),
+    Handler { handle: Term, next: Option<Term> },
 }
 
 /// Which ends of an inner script the outer one handles.
@@ -51,6 +55,8 @@ pub(crate) struct Runner<'a, L> {
     asking: bool,
     /// What the script printed.
     traces: Vec<String>,
+    /// How many operations of the machine are left.
+    operations: u64,
     /// How many names of parties are made up.
     pub(crate) made_up: u32,
 }
@@ -64,7 +70,7 @@ pub(crate) struct Failed {
 }
 
 impl<'a, L: ScriptLedger> Runner<'a, L> {
-    pub(crate) fn new(engine: &'a Engine, library: &'a Library, ledger: &'a mut L) -> Self {
+    pub(crate) fn new(engine: &'a Engine, library: &'a Library, ledger: &'a mut L, operations: u64) -> Self {
         Self {
             engine,
             library,
@@ -73,6 +79,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             locations: Vec::new(),
             asking: false,
             traces: Vec::new(),
+            operations,
             made_up: 0,
         }
     }
@@ -107,14 +114,24 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
     pub(crate) fn evaluate(&mut self, mut evaluation: Evaluation) -> Result<Term, Failure> {
         loop {
             let progress = evaluation.step(BUDGET);
-            self.traces.extend(evaluation.take_traces().iter().map(ToString::to_string));
+            let room = MAX_TRACES - self.traces.len();
+            self.traces.extend(evaluation.take_traces().iter().take(room).map(ToString::to_string));
             match progress {
                 Progress::Done(value) => return Ok(value),
                 Progress::Thrown(exception) => return Err(Failure::Thrown(exception)),
                 Progress::Error(error) => return Err(error.into()),
-                Progress::Interrupted => {}
+                Progress::Interrupted => self.spend(BUDGET)?,
             }
         }
+    }
+
+    /// Counts operations.
+    fn spend(&mut self, operations: u64) -> Result<(), EngineError> {
+        if self.operations == 0 {
+            return Err(EngineError::Limit("the script takes too many operations"));
+        }
+        self.operations = self.operations.saturating_sub(operations);
+        Ok(())
     }
 
     pub(crate) fn apply(&mut self, function: &Term, arguments: Vec<Term>) -> Result<Term, Failure> {
@@ -134,6 +151,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             // The value comes with a state that nobody uses.
             "Pure" => Ok(Next::End(self.reader().field(&inner, "_1")?)),
             "Free" => {
+                self.spend(QUESTION)?;
                 let Asked { request, resume, locations } = match self.library.generation {
                     Generation::Questions => question::read(self.reader(), &inner)?,
                     Generation::Constructors => constructors::read(self.reader(), &inner)?,
@@ -160,8 +178,8 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             Request::Catch(act) => (Catches::Exceptions, act),
             Request::TryFailureStatus(act) => (Catches::Statuses, act),
             Request::TryCommands(act) => (Catches::Commands, act),
-            Request::CatchWith { act, handle } => {
-                self.push(Frame::Handler(handle.clone()))?;
+            Request::CatchWith { act, handle, next } => {
+                self.push(Frame::Handler { handle: handle.clone(), next: next.clone() })?;
                 return self.apply(act, vec![Term::unit()]).map(Some);
             }
             _ => return Ok(None),
@@ -183,7 +201,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
     /// An inner script ended well.
     fn ended(&mut self, frame: Frame, value: Term) -> Result<Term, Failure> {
         match frame {
-            Frame::Handler(_) => Ok(value),
+            Frame::Handler { next, .. } => self.go_on(next.as_ref(), value),
             Frame::Asked { resume, .. } => {
                 let answer = self.library.either(self.engine, Ok(value))?;
                 self.apply(&resume, vec![answer])
@@ -194,10 +212,13 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
     /// Finds the outer script that handles a failure, and goes on there.
     fn unwind(&mut self, failure: Failure) -> Result<Term, Failed> {
         let mut failure = failure;
+        let mut asking = std::mem::take(&mut self.asking);
         loop {
             let handled = match (self.frames.pop(), &failure) {
-                (None, _) => return Err(self.failed(failure)),
-                (Some(Frame::Handler(handle)), Failure::Thrown(exception)) => self.handle(&handle, exception),
+                (None, _) => return Err(self.failed(failure, asking)),
+                (Some(Frame::Handler { handle, next }), Failure::Thrown(exception)) => {
+                    self.handle(&handle, next.as_ref(), exception)
+                }
                 (Some(Frame::Asked { what: Catches::Exceptions, resume, .. }), Failure::Thrown(exception)) => {
                     self.resume(&resume, exception.clone()).map(Some)
                 }
@@ -208,14 +229,23 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             match handled {
                 Ok(Some(next)) => return Ok(next),
                 Ok(None) => {}
-                Err(other) => failure = other,
+                Err(other) => (failure, asking) = (other, false),
             }
         }
     }
 
-    fn handle(&mut self, handle: &Term, exception: &Term) -> Result<Option<Term>, Failure> {
+    fn handle(&mut self, handle: &Term, next: Option<&Term>, exception: &Term) -> Result<Option<Term>, Failure> {
         let handled = self.apply(handle, vec![exception.clone()])?;
-        Ok(handled.as_optional().ok_or_else(|| malformed("a handler"))?)
+        let handled = handled.as_optional().ok_or_else(|| malformed("a handler"))?;
+        handled.map(|handled| self.go_on(next, handled)).transpose()
+    }
+
+    /// How the older library goes on after an inner script.
+    fn go_on(&mut self, next: Option<&Term>, value: Term) -> Result<Term, Failure> {
+        match next {
+            Some(next) => self.apply(next, vec![value]),
+            None => Ok(value),
+        }
     }
 
     /// Goes on after a failure.
@@ -262,7 +292,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
         }
     }
 
-    fn failed(&mut self, failure: Failure) -> Failed {
+    fn failed(&mut self, failure: Failure, asking: bool) -> Failed {
         let (message, transaction) = match failure {
             Failure::Thrown(exception) => (self.unhandled(&exception).to_string(), None),
             Failure::Call(error) => (error.to_string(), None),
@@ -273,7 +303,7 @@ impl<'a, L: ScriptLedger> Runner<'a, L> {
             Failure::MustFail(events) => (MUST_FAIL.to_owned(), Some(tree::text_of_events(&events))),
             Failure::Run(error) => (error.to_string(), None),
         };
-        Failed { message, locations: std::mem::take(&mut self.locations), asking: self.asking, transaction }
+        Failed { message, locations: std::mem::take(&mut self.locations), asking, transaction }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod memory;
 
-use crate::{Failure, Tests};
+use crate::{Failure, MemoryLedger, Tests, Visibility};
 use std::{collections::BTreeMap, fs};
 
 /// How the scripts of LF text end.
@@ -10,6 +10,40 @@ fn of_text(source: &str) -> BTreeMap<String, Option<Failure>> {
     let dar = lf::assemble(source, &"scripts".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap();
     let tests = Tests::of_dar(&dar).unwrap();
     tests.scripts().iter().map(|script| (script.name(), tests.run(script).failure)).collect()
+}
+
+#[test]
+fn a_script_that_never_ends_is_ended() {
+    let source = include_str!("tests/constructors.lf").replace(
+        "module Test {",
+        "module Test {
+           val spin : Int64 -> Daml.Script:Script Unit = \\ (n: Int64) -> Test:spin (ADD_INT64 n 1);
+           val endless : Daml.Script:Script Unit = Test:spin 0;
+           val asking : Unit -> ||Daml.Script:Step|| =
+             \\ (u: Unit) -> Daml.Script:party \"\" (\\ (p: Party) -> Test:asking ());
+           val curious : Daml.Script:Script Unit = Daml.Script:script Test:asking;",
+    );
+    let dar = lf::assemble(&source, &"scripts".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap();
+    let tests = Tests::of_dar(&dar).unwrap();
+    for (name, operations) in [("Test:endless", 1), ("Test:curious", 100_000)] {
+        let script = tests.scripts().iter().find(|script| script.name() == name).unwrap();
+        let mut ledger = MemoryLedger::new(tests.engine(), Visibility::Witnesses);
+        let failure = tests.run_within(script, &mut ledger, operations).failure.unwrap();
+        assert!(failure.message.contains("too many operations"), "{failure}");
+    }
+}
+
+#[test]
+fn the_newer_library_is_run() {
+    let example = include_str!("../../../examples/scripts.lf");
+    let ends = of_text(&format!("{example}{}", include_str!("tests/questions.lf")));
+    for passes in ["commands", "disclosed", "errors", "others", "signs", "statuses"] {
+        assert_eq!(ends[&format!("More:{passes}")], None, "{passes}");
+    }
+    let failure = |name: &str| ends[name].clone().unwrap();
+    assert_eq!(failure("More:unhandled").to_string(), "TOO_BAD: why not\nat Test:8:1");
+    assert_eq!(failure("More:throwing").message, "UNHANDLED_EXCEPTION/Thing:Nameless: Nothing of something nameless");
+    assert!(failure("More:asksNothing").message.contains("WhatIsThis"));
 }
 
 #[test]
@@ -22,6 +56,22 @@ fn the_older_library_is_run() {
     assert_eq!(message("Test:uncaught"), "UNHANDLED_EXCEPTION/Model:Problem: two");
     assert_eq!(message("Test:succeeds"), "the submission had to fail, but it succeeded");
     assert_eq!(ends.len(), 6);
+}
+
+/// Its last versions say how to go on after what was caught by a function of its own.
+#[test]
+fn the_older_library_goes_on_after_exceptions() {
+    let going_on = |how: &str| {
+        let source = include_str!("tests/constructors.lf");
+        let made = "CatchPayload @(||Daml.Script:Step||) {";
+        let continued = format!("{made} continue = \\ (s: ||Daml.Script:Step||) -> {how},");
+        let declared = "record CatchPayload a = {";
+        let source = source.replace(made, &continued).replace(declared, &format!("{declared} continue: a -> a,"));
+        of_text(&source)["Test:caught"].clone()
+    };
+    assert_eq!(going_on("s"), None);
+    let failure = going_on("Daml.Script:check \"it goes on\" False").unwrap();
+    assert_eq!(failure.message, "the model stopped with an error: it goes on");
 }
 
 /// Runs all scripts of a DAR; they check themselves.

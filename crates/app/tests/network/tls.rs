@@ -66,6 +66,11 @@ async fn a_network_with_every_api_encrypted() {
     participant.upload(lf::models::iou()).await;
     let offered = participant.submit(&alice, "offer", offer(&alice, &bob)).await;
     assert_eq!(participant.submit(&bob, "accept", accept(&offered[0].contract_id)).await.len(), 1);
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/scripts.lf");
+    let mut scripts = std::process::Command::new(env!("CARGO_BIN_EXE_concordat"));
+    scripts.args(["script", "test", "--filter", "giving", "--tls", "--port", &ledger.to_string()]).arg(example);
+    let output = scripts.env("SSL_CERT_FILE", &trust).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 
     let shown = status(&config, &[]);
     assert_eq!(shown["nodes"].as_array().unwrap().iter().filter(|n| n["role"] != "down").count(), 2, "{shown:#}");

@@ -10,8 +10,8 @@ use transaction::{
     codec::{Reader, Writer},
 };
 
-/// Operations of the machine in one go.
-const BUDGET: u64 = 1_000_000;
+/// Operations of the machine for one submission: minutes of work, so that none runs forever.
+const BUDGET: u64 = 10_000_000_000;
 
 /// Contracts that come with the commands.
 type Disclosed = BTreeMap<ContractId, ContractInstance>;
@@ -152,7 +152,9 @@ impl MemoryLedger {
         loop {
             match run.step(BUDGET) {
                 Step::Done(outcome) => return Ok(*outcome),
-                Step::Interrupted => {}
+                Step::Interrupted => {
+                    return Err(failed(EngineError::Limit("the submission takes too many operations")));
+                }
                 Step::Need(Question::Package(id)) => return Err(failed(EngineError::MissingPackage(id))),
                 Step::Need(Question::Contract(id)) => {
                     let found = match disclosed.get(&id) {
