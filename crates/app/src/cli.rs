@@ -151,7 +151,8 @@ pub(crate) struct Demo {
     /// So often something happens to an active process of each kind in turn: see --faults.
     #[arg(long, value_parser = duration)]
     kill_every: Option<Duration>,
-    /// What happens: kill (as kill -9 does), pause (the process stands still for several leases), hand-over
+    /// What happens: kill (as kill -9 does), pause (the process stands still for several leases), cut (a sequencer cannot
+    /// be reached for several leases), hand-over
     #[arg(long, value_delimiter = ',', default_value = "kill", value_parser = fault)]
     faults: Vec<Fault>,
     /// Commands per second, at most.

@@ -1,6 +1,6 @@
 //! The demo as an operator: status, founding the synchronizer, connecting participants.
 
-use crate::layout::{Kind, Process};
+use crate::layout::Process;
 use rpc::{
     ChannelConfig, RpcError, connect_lazy,
     services::concordat::admin::v1::{
@@ -87,7 +87,7 @@ pub(crate) async fn in_role<'a>(
 
 /// `http://127.0.0.1:port` of every sequencer's public API, beginning with the `first`.
 pub(crate) fn sequencers(processes: &[Process], first: usize) -> Vec<String> {
-    let ports = processes.iter().filter(|p| p.kind == Kind::Sequencer).filter_map(|p| p.second_port);
+    let ports = processes.iter().filter_map(|p| p.public_port);
     let mut uris: Vec<String> = ports.map(|port| format!("http://127.0.0.1:{port}")).collect();
     let count = uris.len().max(1);
     uris.rotate_left(first % count);

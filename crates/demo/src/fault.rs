@@ -11,6 +11,9 @@ pub enum Fault {
     Kill,
     /// The active process stands still for several leases (SIGSTOP, then SIGCONT).
     Pause,
+    /// The network swallows everything between an active process and the database, and between a sequencer and its
+    /// clients, for several leases. With files for a database only sequencers can be cut off.
+    Cut,
     /// The active replica hands over. A sequencer, of which all are active, is ended in order and started again.
     HandOver,
     /// The database ends all sessions of a node.
@@ -29,7 +32,7 @@ pub trait Database: Send + Sync {
 
 impl Fault {
     /// All that there are.
-    pub const ALL: [Self; 5] = [Self::Kill, Self::Pause, Self::HandOver, Self::Sessions, Self::Database];
+    pub const ALL: [Self; 6] = [Self::Kill, Self::Pause, Self::Cut, Self::HandOver, Self::Sessions, Self::Database];
 
     /// As it is written and reported.
     #[must_use]
@@ -37,6 +40,7 @@ impl Fault {
         match self {
             Self::Kill => "kill",
             Self::Pause => "pause",
+            Self::Cut => "cut",
             Self::HandOver => "hand-over",
             Self::Sessions => "sessions",
             Self::Database => "database",
@@ -66,10 +70,14 @@ impl FromStr for Fault {
 }
 
 /// Every fault on every kind of node once, in an order that depends on the seed. A crash of the database is one for all.
-pub(crate) fn schedule(faults: &[Fault], seed: u64) -> Vec<(Fault, Kind)> {
+pub(crate) fn schedule(faults: &[Fault], has_server: bool, seed: u64) -> Vec<(Fault, Kind)> {
     let mut pairs: Vec<(Fault, Kind)> = Vec::new();
     for fault in faults {
-        let kinds: &[Kind] = if *fault == Fault::Database { &Kind::ALL[..1] } else { &Kind::ALL };
+        let kinds: &[Kind] = match fault {
+            Fault::Database => &[Kind::Manager],
+            Fault::Cut if !has_server => &[Kind::Sequencer],
+            _ => &Kind::ALL,
+        };
         pairs.extend(kinds.iter().map(|kind| (*fault, *kind)));
     }
     // Fisher and Yates, with numbers of a linear congruence.
@@ -88,16 +96,17 @@ mod tests {
 
     #[test]
     fn every_fault_meets_every_kind() {
-        let all = schedule(&Fault::ALL, 1);
-        assert_eq!(all.len(), 4 * 4 + 1);
-        let other = schedule(&Fault::ALL, 2);
+        let all = schedule(&Fault::ALL, true, 1);
+        assert_eq!(all.len(), 5 * 4 + 1);
+        let other = schedule(&Fault::ALL, true, 2);
         assert_ne!(all, other);
         let sorted = |mut list: Vec<(Fault, Kind)>| {
             list.sort();
             list
         };
         assert_eq!(sorted(all.clone()), sorted(other));
-        assert_eq!(all, schedule(&Fault::ALL, 1));
+        assert_eq!(all, schedule(&Fault::ALL, true, 1));
+        assert_eq!(schedule(&[Fault::Cut], false, 1), [(Fault::Cut, Kind::Sequencer)]);
     }
 
     #[test]

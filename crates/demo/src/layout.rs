@@ -32,6 +32,10 @@ pub struct Process {
     pub admin_port: u16,
     /// Ledger API of a participant, public API of a sequencer.
     pub second_port: Option<u16>,
+    /// Where others reach a sequencer's public API.
+    pub public_port: Option<u16>,
+    /// Where the process reaches the database server, if there is one.
+    pub database_port: Option<u16>,
     /// Its configuration file.
     pub config: PathBuf,
     /// Its log file.
@@ -52,8 +56,8 @@ pub(crate) enum Storage {
 pub struct PostgresUrl {
     user: String,
     password: Option<String>,
-    host: String,
-    port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     database: String,
 }
 
@@ -120,7 +124,7 @@ impl std::str::FromStr for PostgresUrl {
     }
 }
 
-/// The processes, with configuration files in `dir`. Ports are free at this moment.
+/// The processes; their configuration files are to be written to `dir`. Ports are free at this moment.
 pub(crate) fn lay_out(dir: &Path, storage: &Storage) -> io::Result<Vec<Process>> {
     let replicas: [(Kind, &str, &[&str]); 5] = [
         (Kind::Manager, "manager", &["a", "b"]),
@@ -138,20 +142,29 @@ pub(crate) fn lay_out(dir: &Path, storage: &Storage) -> io::Result<Vec<Process>>
     for (kind, logical, names) in replicas {
         for suffix in names {
             let name = format!("{logical}_{suffix}");
-            let process = Process {
+            let second_port = kind.second_api().map(|_| free_port()).transpose()?;
+            processes.push(Process {
                 kind,
                 logical: logical.into(),
                 admin_port: free_port()?,
-                second_port: kind.second_api().map(|_| free_port()).transpose()?,
+                second_port,
+                public_port: second_port.filter(|_| kind == Kind::Sequencer),
+                database_port: match storage {
+                    Storage::Embedded => None,
+                    Storage::Postgres(url) => Some(url.port),
+                },
                 config: dir.join(format!("{name}.conf")),
                 log: dir.join(format!("{name}.log")),
                 name,
-            };
-            fs::write(&process.config, configuration(&process, dir, storage))?;
-            processes.push(process);
+            });
         }
     }
     Ok(processes)
+}
+
+/// Writes the configuration file of a process.
+pub(crate) fn write(process: &Process, dir: &Path, storage: &Storage) -> io::Result<()> {
+    fs::write(&process.config, configuration(process, dir, storage))
 }
 
 fn configuration(process: &Process, dir: &Path, storage: &Storage) -> String {
@@ -171,7 +184,11 @@ fn configuration(process: &Process, dir: &Path, storage: &Storage) -> String {
             line(format!(
                 "storage {{ type = postgres, config.properties {{ serverName = {:?}, portNumber = {}, \
                  databaseName = {:?}, user = {:?}{password}, currentSchema = {} }} }}",
-                url.host, url.port, url.database, url.user, process.logical
+                if process.database_port == Some(url.port) { &url.host } else { "127.0.0.1" },
+                process.database_port.unwrap_or(url.port),
+                url.database,
+                url.user,
+                process.logical
             ));
         }
     }
@@ -203,6 +220,7 @@ mod tests {
             let processes = lay_out(dir.path(), &storage).unwrap();
             assert_eq!(processes.len(), 11);
             for process in processes {
+                write(&process, dir.path(), &storage).unwrap();
                 let (config, warnings) = config::load(&[process.config], &[], &|_| None).unwrap();
                 assert_eq!(warnings, []);
                 let nodes = config.managers.len() + config.mediators.len() + config.sequencers.len();

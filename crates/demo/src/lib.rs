@@ -1,7 +1,7 @@
 //! A whole highly available network on this machine, under load, while things happen to its processes. The binary enters
 //! for `concordat demo`, the proofs for longer runs with more faults.
 //!
-//! `layout.rs` processes and their configuration files · `process.rs` starting, killing, pausing · `admin.rs` bringing the
+//! `layout.rs` processes and their configuration files · `process.rs` starting, killing, pausing · `proxy.rs` connections that can be cut · `admin.rs` bringing the
 //! network up · `workload.rs`, `load.rs` clients · `fault.rs` what can happen · `history.rs` what was seen · `observe.rs`
 //! reading everything to its end · `report.rs` what came of it · `network.rs` all of that together.
 //!
@@ -15,6 +15,7 @@ mod load;
 mod network;
 mod observe;
 mod process;
+mod proxy;
 mod report;
 mod workload;
 

@@ -4,10 +4,11 @@ use crate::{
     admin::{self, AdminError, bootstrap, channel, in_role},
     fault::{self, Database, Fault},
     history::{History, Injected},
-    layout::{Kind, PostgresUrl, Process, Storage, lay_out},
+    layout::{self, Kind, PostgresUrl, Process, Storage, lay_out},
     load::{Load, Side},
     observe::{self, ObserveError},
     process::Running,
+    proxy::Proxy,
     report::{Report, Run, report},
     workload::Workload,
 };
@@ -102,6 +103,8 @@ pub enum DemoError {
 pub struct Network {
     program: PathBuf,
     pub(crate) running: Vec<Running>,
+    /// By process, what stands between it and others.
+    proxies: BTreeMap<String, Vec<Proxy>>,
     /// As they were laid out.
     pub processes: Vec<Process>,
     /// What was seen.
@@ -134,7 +137,14 @@ impl Network {
         };
         fs::create_dir_all(&directory)?;
         let storage = options.storage.clone().map_or(Storage::Embedded, Storage::Postgres);
-        let processes = lay_out(&directory, &storage)?;
+        let mut processes = lay_out(&directory, &storage)?;
+        let mut proxies = BTreeMap::new();
+        if options.faults.contains(&Fault::Cut) {
+            for process in &mut processes {
+                proxies.insert(process.name.clone(), between(process, &storage, &tasks).await?);
+            }
+        }
+        processes.iter().try_for_each(|process| layout::write(process, &directory, &storage))?;
         let program = options.program.clone();
         let begun = Instant::now();
         let running: Result<Vec<_>, _> = processes.iter().map(|p| Running::start(&program, p.clone())).collect();
@@ -155,6 +165,7 @@ impl Network {
         Ok(Self {
             program,
             running,
+            proxies,
             processes,
             history,
             load,
@@ -223,6 +234,14 @@ impl Network {
                 tokio::time::sleep(PAUSED).await;
                 self.running[at].signal(Signal::CONT);
                 return Ok(Some(format!("paused {}", process.name)));
+            }
+            Fault::Cut => {
+                let proxies = &self.proxies[&process.name];
+                proxies.iter().for_each(Proxy::cut);
+                self.history.with(|h| h.faults.push(injected));
+                tokio::time::sleep(PAUSED).await;
+                proxies.iter().for_each(Proxy::heal);
+                return Ok(Some(format!("cut {} off", process.name)));
             }
             Fault::Sessions | Fault::Database => {}
         }
@@ -356,6 +375,22 @@ impl Network {
     }
 }
 
+/// Puts proxies between a process and the database server, and between a sequencer and its clients.
+async fn between(process: &mut Process, storage: &Storage, tasks: &Tasks) -> io::Result<Vec<Proxy>> {
+    let mut proxies = Vec::new();
+    if let Storage::Postgres(url) = storage {
+        let proxy = Proxy::start(url.host.clone(), url.port, tasks).await?;
+        process.database_port = Some(proxy.port);
+        proxies.push(proxy);
+    }
+    if let Some(port) = &mut process.public_port {
+        let proxy = Proxy::start("127.0.0.1".into(), *port, tasks).await?;
+        *port = proxy.port;
+        proxies.push(proxy);
+    }
+    Ok(proxies)
+}
+
 /// Memory of each process, as far as it answers.
 async fn resident_mb(processes: &[Process]) -> BTreeMap<String, f64> {
     let mut resident = BTreeMap::new();
@@ -396,7 +431,8 @@ pub async fn headless(options: Options, tasks: Tasks, mut say: impl FnMut(String
     network.start_load();
     let end = Instant::now() + options.duration;
     let mut violations = Vec::new();
-    let mut schedule = fault::schedule(&options.faults, options.seed).into_iter().cycle().enumerate();
+    let mut schedule =
+        fault::schedule(&options.faults, options.storage.is_some(), options.seed).into_iter().cycle().enumerate();
     let mut next = options.fault_every.map(|every| Instant::now() + every);
     loop {
         let until = next.map_or(end, |next| next.min(end));
