@@ -7,7 +7,7 @@ use crate::{
     registry::Registry,
 };
 use base::{PackageId, PackageName, PackageVersion};
-use lf::Package;
+use lf::{LanguageVersion, Package};
 use std::sync::{Arc, PoisonError, RwLock};
 use transaction::seed;
 
@@ -24,6 +24,12 @@ impl Engine {
 
     pub(crate) fn registry(&self) -> Arc<Registry> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether packages of this version can be run.
+    #[must_use]
+    pub fn runs(version: LanguageVersion) -> bool {
+        matches!(version, LanguageVersion::V2_1 | LanguageVersion::V2_2)
     }
 
     /// Makes a package known; nothing happens if it is. What it refers to may come later.

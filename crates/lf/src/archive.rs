@@ -14,7 +14,7 @@ pub fn read_package(payload: &[u8]) -> Result<Package, LfError> {
     let (minor, patch) = (message.text(3)?, message.index(5)?);
     let (major, wire) = message.alternative()?;
     let version = LanguageVersion::supported(major, minor, patch)?;
-    crate::v2::decode(&id, version, message.as_message(major, wire)?)
+    crate::format::decode(&id, version, message.as_message(major, wire)?)
 }
 
 /// The payload in a DALF file, its hash verified.

@@ -90,6 +90,9 @@ pub enum BuiltinType {
     Update,
     FailureCategory,
     TextMap,
+    BigNumeric,
+    RoundingMode,
+    Scenario,
 }
 
 /// A type constructor with its arguments.
@@ -161,6 +164,10 @@ pub enum Expr {
     ObserverInterface { interface: RefId, value: ExprId },
     InterfaceTemplateTypeRep { interface: RefId, value: ExprId },
     Update(Box<Update>),
+    Scenario(Box<Scenario>),
+    ChoiceController { template: RefId, choice: NameId, contract: ExprId, argument: ExprId },
+    ChoiceObserver { template: RefId, choice: NameId, contract: ExprId, argument: ExprId },
+    Experimental { name: Arc<str>, ty: TypeId },
 }
 
 /// A constant.
@@ -173,6 +180,35 @@ pub enum Literal {
     Timestamp(Timestamp),
     Date(Date),
     FailureCategory(FailureCategory),
+    RoundingMode(RoundingMode),
+}
+
+/// How `BigNumeric` is rounded, in the order of the numbers in archives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "each is what its name says")]
+pub enum RoundingMode {
+    Up,
+    Down,
+    Ceiling,
+    Floor,
+    HalfUp,
+    HalfDown,
+    HalfEven,
+    Unnecessary,
+}
+
+impl RoundingMode {
+    /// All of them, each at the place of its number.
+    pub const ALL: [Self; 8] = [
+        Self::Up,
+        Self::Down,
+        Self::Ceiling,
+        Self::Floor,
+        Self::HalfUp,
+        Self::HalfDown,
+        Self::HalfEven,
+        Self::Unnecessary,
+    ];
 }
 
 /// How the ledger classifies a failure that a model raises.
@@ -228,13 +264,42 @@ pub enum Update {
     Create { template: RefId, argument: ExprId },
     CreateInterface { interface: RefId, argument: ExprId },
     Exercise { template: RefId, choice: NameId, contract_id: ExprId, argument: ExprId },
-    ExerciseInterface { interface: RefId, choice: NameId, contract_id: ExprId, argument: ExprId },
+    ExerciseInterface { interface: RefId, choice: NameId, contract_id: ExprId, argument: ExprId, guard: Option<ExprId> },
+    ExerciseByKey { template: RefId, choice: NameId, key: ExprId, argument: ExprId },
+    DynamicExercise { template: RefId, choice: NameId, contract_id: ExprId, argument: ExprId },
+    SoftExercise { template: RefId, choice: NameId, contract_id: ExprId, argument: ExprId },
     Fetch { template: RefId, contract_id: ExprId },
     FetchInterface { interface: RefId, contract_id: ExprId },
+    SoftFetch { template: RefId, contract_id: ExprId },
+    FetchByKey(ByKey),
+    LookupByKey(ByKey),
+    QueryNByKey(ByKey),
     GetTime,
     LedgerTimeLt(ExprId),
     Embed { ty: TypeId, body: ExprId },
     TryCatch { returns: TypeId, body: ExprId, binder: NameId, handler: ExprId },
+}
+
+/// Which template's contracts are looked for, and the key. Without a key the action is a function that takes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "each is what its name says")]
+pub struct ByKey {
+    pub template: RefId,
+    pub key: Option<ExprId>,
+}
+
+/// A test of LF 1, which no ledger runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the forms of the language, with the names of its specification")]
+pub enum Scenario {
+    Pure { ty: TypeId, value: ExprId },
+    Block { bindings: Box<[Binding]>, body: ExprId },
+    Commit { party: ExprId, body: ExprId, returns: TypeId },
+    MustFailAt { party: ExprId, body: ExprId, returns: TypeId },
+    Pass(ExprId),
+    GetTime,
+    GetParty(ExprId),
+    Embed { ty: TypeId, body: ExprId },
 }
 
 /// A module: a name space of definitions.
@@ -296,6 +361,8 @@ pub struct ValueDef {
     pub ty: TypeId,
     /// What it is.
     pub body: ExprId,
+    /// Whether it is a scenario that tools run as a test.
+    pub is_test: bool,
 }
 
 /// A template. In its expressions `param` stands for the contract argument.
@@ -311,10 +378,25 @@ pub struct Template {
     pub signatories: ExprId,
     /// A list of parties.
     pub observers: ExprId,
+    /// In LF 1, a text about the agreement.
+    pub agreement: Option<ExprId>,
+    /// The key under which its contracts are found.
+    pub key: Option<TemplateKey>,
     /// Its choices; `Archive` among them.
     pub choices: Vec<Choice>,
     /// Its interfaces.
     pub implements: Vec<InterfaceInstance>,
+}
+
+/// The key of a template's contracts.
+#[derive(Clone, Debug)]
+pub struct TemplateKey {
+    /// Its type.
+    pub ty: TypeId,
+    /// The key of the contract `param`.
+    pub body: ExprId,
+    /// A function from a key to a list of parties.
+    pub maintainers: ExprId,
 }
 
 /// A choice of a template or interface.
@@ -328,6 +410,8 @@ pub struct Choice {
     pub controllers: ExprId,
     /// A list of parties.
     pub observers: ExprId,
+    /// A list of parties whose authority the body has, instead of signatories and controllers.
+    pub authorizers: Option<ExprId>,
     /// The variable for the contract's own id.
     pub self_binder: NameId,
     /// The variable for the choice argument.
@@ -364,6 +448,19 @@ pub struct Interface {
     pub choices: Vec<Choice>,
     /// The type of its view.
     pub view: TypeId,
+    /// In LF 1, how templates of other packages implement it.
+    pub co_implements: Vec<CoImplementation>,
+}
+
+/// How a template implements the interface in which this stands.
+#[derive(Clone, Debug)]
+pub struct CoImplementation {
+    /// The template.
+    pub template: RefId,
+    /// The methods; in their expressions the interface's `param` stands for the contract argument.
+    pub methods: Vec<(Name, ExprId)>,
+    /// The view.
+    pub view: ExprId,
 }
 
 /// What makes a record type an exception.

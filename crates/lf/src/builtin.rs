@@ -1,6 +1,6 @@
 //! The functions and types of the language itself.
 
-use crate::{BuiltinType, FailureCategory};
+use crate::{BuiltinType, FailureCategory, LanguageVersion, RoundingMode};
 
 /// Declares the functions with their number on the wire, name in LF text, and how many arguments they take (types
 /// are no arguments).
@@ -14,10 +14,10 @@ macro_rules! builtins {
         }
 
         impl Builtin {
-            /// All functions of LF 2.1 and 2.2.
+            /// All functions of all versions.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The number in archives.
+            /// The number in archives of LF 2. What LF 2 has not, has numbers from 9000 on, which nothing else has.
             #[must_use]
             pub fn number(self) -> u32 {
                 match self { $(Self::$name => $number),* }
@@ -117,6 +117,27 @@ builtins! {
     TextToHex 70 "TEXT_TO_HEX" 1;
     Sha256Hex 71 "SHA256_HEX" 1;
     Secp256k1WithEcdsaBool 72 "SECP256K1_WITH_ECDSA_BOOL" 3;
+    Secp256k1ValidateKey 73 "SECP256K1_VALIDATE_KEY" 1;
+    ScaleBigNumeric 2001 "SCALE_BIGNUMERIC" 1;
+    PrecisionBigNumeric 2002 "PRECISION_BIGNUMERIC" 1;
+    AddBigNumeric 2003 "ADD_BIGNUMERIC" 2;
+    SubBigNumeric 2004 "SUB_BIGNUMERIC" 2;
+    MulBigNumeric 2005 "MUL_BIGNUMERIC" 2;
+    DivBigNumeric 2006 "DIV_BIGNUMERIC" 4;
+    ShiftRightBigNumeric 2007 "SHIFT_RIGHT_BIGNUMERIC" 2;
+    BigNumericToNumeric 2008 "BIGNUMERIC_TO_NUMERIC" 2;
+    NumericToBigNumeric 2009 "NUMERIC_TO_BIGNUMERIC" 1;
+    BigNumericToText 2010 "BIGNUMERIC_TO_TEXT" 1;
+    TypeRepTyConName 3011 "TYPE_REP_TYCON_NAME" 1;
+    MulNumericLegacy 9109 "MUL_NUMERIC_LEGACY" 2;
+    DivNumericLegacy 9110 "DIV_NUMERIC_LEGACY" 2;
+    CastNumericLegacy 9121 "CAST_NUMERIC_LEGACY" 1;
+    ShiftNumericLegacy 9122 "SHIFT_NUMERIC_LEGACY" 1;
+    TextToNumericLegacy 9117 "TEXT_TO_NUMERIC_LEGACY" 1;
+    Int64ToNumericLegacy 9118 "INT64_TO_NUMERIC_LEGACY" 1;
+    BigNumericToNumericLegacy 9144 "BIGNUMERIC_TO_NUMERIC_LEGACY" 1;
+    TextToText 9060 "TEXT_TO_TEXT" 1;
+    PartyToQuotedText 9063 "PARTY_TO_QUOTED_TEXT" 1;
 }
 
 /// The names of built-in types in LF text.
@@ -140,6 +161,9 @@ const TYPE_NAMES: &[(BuiltinType, &str)] = &[
     (BuiltinType::Update, "Update"),
     (BuiltinType::FailureCategory, "FailureCategory"),
     (BuiltinType::TextMap, "TextMap"),
+    (BuiltinType::BigNumeric, "BigNumeric"),
+    (BuiltinType::RoundingMode, "RoundingMode"),
+    (BuiltinType::Scenario, "Scenario"),
 ];
 
 impl BuiltinType {
@@ -153,6 +177,50 @@ impl BuiltinType {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         TYPE_NAMES.iter().find(|(_, name)| *name == text).map(|(ty, _)| *ty)
+    }
+}
+
+impl Builtin {
+    /// The function with this number in an archive of LF 2, if the version has it.
+    pub(crate) fn in_v2(number: u32, version: LanguageVersion) -> Option<Self> {
+        // 2.dev had numbers of its own for what became part of a release.
+        let number = match number {
+            1001..=1006 if version.is_dev() => number - 941,
+            4000 | 4001 if version.is_dev() => number - 3933,
+            2001..=3011 if !version.is_dev() => return None,
+            73 if version < LanguageVersion::V2_3 => return None,
+            9000.. => return None,
+            other => other,
+        };
+        Self::from_number(number)
+    }
+
+    /// How many of its type parameters are scales that it needs when it runs: in LF 1, where scales are no arguments.
+    #[must_use]
+    pub fn scales(self) -> usize {
+        match self {
+            Self::MulNumericLegacy | Self::DivNumericLegacy => 3,
+            Self::CastNumericLegacy | Self::ShiftNumericLegacy => 2,
+            Self::TextToNumericLegacy | Self::Int64ToNumericLegacy | Self::BigNumericToNumericLegacy => 1,
+            _ => 0,
+        }
+    }
+}
+
+impl RoundingMode {
+    /// The name in LF text.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Up => "ROUNDING_UP",
+            Self::Down => "ROUNDING_DOWN",
+            Self::Ceiling => "ROUNDING_CEILING",
+            Self::Floor => "ROUNDING_FLOOR",
+            Self::HalfUp => "ROUNDING_HALF_UP",
+            Self::HalfDown => "ROUNDING_HALF_DOWN",
+            Self::HalfEven => "ROUNDING_HALF_EVEN",
+            Self::Unnecessary => "ROUNDING_UNNECESSARY",
+        }
     }
 }
 

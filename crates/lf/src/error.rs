@@ -67,7 +67,7 @@ impl Coded for LfError {
         match self {
             Self::ZipBomb(_) => codes::ZIP_BOMB,
             Self::MissingPackage { .. } => codes::DAR_NOT_SELF_CONSISTENT,
-            Self::Version(..) => codes::PACKAGE_INVALID,
+            Self::Version(..) => codes::ALLOWED_LANGUAGE_VERSIONS,
             _ => codes::DAR_PARSE_ERROR,
         }
     }

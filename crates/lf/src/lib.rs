@@ -1,4 +1,4 @@
-//! Daml-LF, the language of contracts: reads DARs and packages of LF 2.1 and 2.2 into an arena, and assembles
+//! Daml-LF, the language of contracts: reads DARs and packages of LF 1.6 to 2.3 into an arena, and assembles
 //! packages from LF text.
 //!
 //! `engine` runs what this room reads; participants store payloads as they came and ask for signatures. The room
@@ -10,22 +10,22 @@ mod ast;
 mod builtin;
 mod dar;
 mod error;
+mod format;
 pub mod models;
 mod package;
 mod parts;
 #[cfg(test)]
 mod tests;
 mod text;
-mod v2;
 mod version;
 mod walk;
 mod wire;
 
 pub use archive::read_package;
 pub use ast::{
-    Alternative, Binder, Binding, BuiltinType, Choice, DataCons, DataType, ExceptionDef, Expr, ExprId, FailureCategory,
-    FieldExpr, Interface, InterfaceInstance, Kind, KindId, Literal, Module, NameId, Pattern, RefId, Template, Type,
-    TypeConApp, TypeId, TypeSynonym, Update, ValueDef,
+    Alternative, Binder, Binding, BuiltinType, ByKey, Choice, CoImplementation, DataCons, DataType, ExceptionDef, Expr,
+    ExprId, FailureCategory, FieldExpr, Interface, InterfaceInstance, Kind, KindId, Literal, Module, NameId, Pattern,
+    RefId, RoundingMode, Scenario, Template, TemplateKey, Type, TypeConApp, TypeId, TypeSynonym, Update, ValueDef,
 };
 pub use builtin::Builtin;
 pub use dar::{Dar, DarPackage, read_dar, write_dar};

@@ -1,6 +1,6 @@
 //! The direct parts of types and expressions.
 
-use crate::{Expr, ExprId, Type, TypeId, Update};
+use crate::{ByKey, Expr, ExprId, Scenario, Type, TypeId, Update};
 
 impl Type {
     /// Calls `f` with the types that stand directly in this one.
@@ -28,7 +28,8 @@ impl Expr {
             | Self::EnumCon { .. }
             | Self::Nil(_)
             | Self::None(_)
-            | Self::TypeRep(_) => {}
+            | Self::TypeRep(_)
+            | Self::Experimental { .. } => {}
             Self::RecordCon { fields, .. } | Self::StructCon(fields) => fields.iter().for_each(|(_, value)| f(*value)),
             Self::RecordProj { record: part, .. }
             | Self::StructProj { record: part, .. }
@@ -54,7 +55,9 @@ impl Expr {
             Self::RecordUpd { record: a, update: b, .. }
             | Self::StructUpd { record: a, update: b, .. }
             | Self::UnsafeFromInterface { contract_id: a, value: b, .. }
-            | Self::UnsafeFromRequiredInterface { contract_id: a, value: b, .. } => [*a, *b].into_iter().for_each(f),
+            | Self::UnsafeFromRequiredInterface { contract_id: a, value: b, .. }
+            | Self::ChoiceController { contract: a, argument: b, .. }
+            | Self::ChoiceObserver { contract: a, argument: b, .. } => [*a, *b].into_iter().for_each(f),
             Self::App { function, arguments } => {
                 f(*function);
                 arguments.iter().copied().for_each(f);
@@ -72,6 +75,7 @@ impl Expr {
                 f(*tail);
             }
             Self::Update(update) => update.for_each_part(f),
+            Self::Scenario(scenario) => scenario.for_each_part(f),
         }
     }
 }
@@ -86,11 +90,42 @@ impl Update {
             | Self::CreateInterface { argument: part, .. }
             | Self::Fetch { contract_id: part, .. }
             | Self::FetchInterface { contract_id: part, .. }
+            | Self::SoftFetch { contract_id: part, .. }
             | Self::Embed { body: part, .. }
             | Self::LedgerTimeLt(part) => f(*part),
+            Self::FetchByKey(ByKey { key, .. })
+            | Self::LookupByKey(ByKey { key, .. })
+            | Self::QueryNByKey(ByKey { key, .. }) => key.iter().copied().for_each(f),
+            Self::ExerciseInterface { contract_id, argument, guard, .. } => {
+                [*contract_id, *argument].into_iter().chain(*guard).for_each(f);
+            }
             Self::Exercise { contract_id: a, argument: b, .. }
-            | Self::ExerciseInterface { contract_id: a, argument: b, .. }
+            | Self::ExerciseByKey { key: a, argument: b, .. }
+            | Self::DynamicExercise { contract_id: a, argument: b, .. }
+            | Self::SoftExercise { contract_id: a, argument: b, .. }
             | Self::TryCatch { body: a, handler: b, .. } => [*a, *b].into_iter().for_each(f),
+            Self::Block { bindings, body } => {
+                bindings.iter().for_each(|binding| f(binding.bound));
+                f(*body);
+            }
+        }
+    }
+}
+
+impl Scenario {
+    /// Calls `f` with the expressions that stand directly in this one.
+    pub fn for_each_part(&self, mut f: impl FnMut(ExprId)) {
+        match self {
+            Self::GetTime => {}
+            Self::Pure { value: part, .. }
+            | Self::Pass(part)
+            | Self::GetParty(part)
+            | Self::Embed { body: part, .. } => {
+                f(*part);
+            }
+            Self::Commit { party: a, body: b, .. } | Self::MustFailAt { party: a, body: b, .. } => {
+                [*a, *b].into_iter().for_each(f);
+            }
             Self::Block { bindings, body } => {
                 bindings.iter().for_each(|binding| f(binding.bound));
                 f(*body);

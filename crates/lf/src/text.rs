@@ -10,7 +10,7 @@ mod print_exprs;
 #[cfg(test)]
 mod tests;
 
-use crate::{LanguageVersion, LfError, Metadata, Package, dar, read_package, v2};
+use crate::{LanguageVersion, LfError, Metadata, Package, dar, format, read_package};
 use base::{PackageId, PackageName, PackageVersion};
 use parser::Parser;
 
@@ -22,7 +22,7 @@ pub fn assemble_payload(sources: &str, name: &PackageName, version: &PackageVers
     let modules = parser.modules()?;
     let metadata = Metadata { name: name.clone(), version: version.clone(), upgrades: None };
     let package = Package::new(own, LanguageVersion::V2_1, metadata, parser.finish(), modules)?;
-    let payload = v2::encode(&package)?;
+    let payload = format::encode(&package)?;
     read_package(&payload)?;
     Ok(payload)
 }

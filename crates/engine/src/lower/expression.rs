@@ -27,7 +27,7 @@ impl Lowering<'_> {
             }
             Expr::Unit => self.leaf(Self::unit(), tail),
             Expr::Bool(flag) => self.leaf_value(V::Bool(*flag), tail),
-            Expr::Literal(literal) => self.leaf_value(literal_value(literal), tail),
+            Expr::Literal(literal) => self.leaf_value(literal_value(literal)?, tail),
             Expr::RecordCon { con, fields } => self.record(con, fields, tail)?,
             Expr::RecordProj { con, field, record } => {
                 let op = Op::Project(self.field(con, *field)?);
@@ -306,13 +306,14 @@ fn builtin_value(builtin: Builtin) -> V {
     }
 }
 
-fn literal_value(literal: &Literal) -> V {
-    match literal {
+fn literal_value(literal: &Literal) -> Result<V, Stop> {
+    Ok(match literal {
         Literal::Int64(v) => V::Int64(*v),
         Literal::Numeric(v) => V::Numeric(*v),
         Literal::Text(v) => V::Text(v.clone()),
         Literal::Timestamp(v) => V::Timestamp(*v),
         Literal::Date(v) => V::Date(*v),
         Literal::FailureCategory(v) => V::Int64(v.number()),
-    }
+        Literal::RoundingMode(_) => return Err(Stop::error(EngineError::Unsupported("BigNumeric".into()))),
+    })
 }

@@ -2,6 +2,7 @@
 
 use super::context::{HIDDEN, Lowering, Task, count, ill_typed};
 use crate::{
+    EngineError,
     code::{GlobalRef, Op},
     registry::Key,
     run::Stop,
@@ -74,7 +75,7 @@ impl Lowering<'_> {
                 let global = global.ok_or_else(|| ill_typed(format!("{id} has no choice {name}")))?;
                 (global, vec![*contract_id, *argument])
             }
-            Update::ExerciseInterface { interface, choice, contract_id, argument } => {
+            Update::ExerciseInterface { interface, choice, contract_id, argument, .. } => {
                 let (id, name) = (self.reference(*interface), self.loaded.package.name(*choice));
                 let global = self.registry.need(&id.package)?.interface_choice(id, name);
                 let global = global.ok_or_else(|| ill_typed(format!("{id} has no choice {name}")))?;
@@ -153,6 +154,7 @@ impl Lowering<'_> {
             | Update::ExerciseInterface { .. }
             | Update::Fetch { .. }
             | Update::FetchInterface { .. } => self.ledger_action(id, Some(tail))?,
+            _ => return Err(Stop::error(EngineError::Unsupported("contract keys".into()))),
         }
         Ok(())
     }

@@ -358,6 +358,7 @@ impl Parser<'_> {
                 choice: self.name()?,
                 contract_id: self.atom()?,
                 argument: self.atom()?,
+                guard: None,
             },
             "uget_time" => Update::GetTime,
             "ledger_time_lt" => Update::LedgerTimeLt(self.atom()?),

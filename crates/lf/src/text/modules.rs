@@ -51,7 +51,7 @@ impl Parser<'_> {
                 self.symbol(":")?;
                 let ty = self.ty()?;
                 self.symbol("=")?;
-                module.values.push(ValueDef { name, ty, body: self.expr()? });
+                module.values.push(ValueDef { name, ty, body: self.expr()?, is_test: false });
             }
             "template" => {
                 self.next();
@@ -121,6 +121,8 @@ impl Parser<'_> {
             precondition,
             signatories: self.clause("signatories")?,
             observers: self.clause("observers")?,
+            agreement: None,
+            key: None,
             choices: Vec::new(),
             implements: Vec::new(),
         };
@@ -169,7 +171,8 @@ impl Parser<'_> {
         self.word("to")?;
         let update = self.expr()?;
         self.symbol(";")?;
-        Ok(Choice { name, consuming, controllers, observers, self_binder, arg_binder, returns, update })
+        let authorizers = None;
+        Ok(Choice { name, consuming, controllers, observers, authorizers, self_binder, arg_binder, returns, update })
     }
 
     fn instance(&mut self) -> Result<InterfaceInstance, LfError> {
@@ -196,8 +199,15 @@ impl Parser<'_> {
         self.word("viewtype")?;
         let view = self.ty()?;
         self.symbol(";")?;
-        let mut interface =
-            Interface { name, param, requires: Vec::new(), methods: Vec::new(), choices: Vec::new(), view };
+        let mut interface = Interface {
+            name,
+            param,
+            requires: Vec::new(),
+            methods: Vec::new(),
+            choices: Vec::new(),
+            view,
+            co_implements: Vec::new(),
+        };
         while self.take_word("requires") {
             interface.requires.push(self.reference()?);
             self.symbol(";")?;

@@ -319,6 +319,7 @@ impl Printer<'_> {
             template.precondition.into_iter().for_each(|expr| self.clause(out, "precondition", expr));
             self.clause(out, "signatories", template.signatories);
             self.clause(out, "observers", template.observers);
+            template.agreement.into_iter().for_each(|expr| self.clause(out, "agreement", expr));
             template.choices.iter().for_each(|choice| self.choice(out, choice));
             for instance in &template.implements {
                 out.line().text(format!("implements {} {{", self.reference(instance.interface)));
@@ -330,6 +331,9 @@ impl Printer<'_> {
                         .for_each(|(name, value)| self.clause(out, &format!("method {name} ="), *value));
                 });
                 out.line().text("};");
+            }
+            if let Some(key) = &template.key {
+                out.line().text("key").type_arg(key.ty).atom(key.body).atom(key.maintainers).text(";");
             }
         });
         out.line().text("};");

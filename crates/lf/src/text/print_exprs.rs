@@ -5,8 +5,8 @@ use super::{
     print::{Parts, Position, Printer},
 };
 use crate::{
-    Alternative, Binder, Builtin, Expr, ExprId, FailureCategory, FieldExpr, Literal, NameId, Pattern, RefId,
-    TypeConApp, Update,
+    Alternative, Binder, Binding, Builtin, ByKey, Expr, ExprId, FailureCategory, FieldExpr, Literal, NameId, Pattern,
+    RefId, Scenario, TypeConApp, Update,
 };
 
 /// A text literal.
@@ -276,9 +276,60 @@ impl Printer<'_> {
             Expr::UnsafeFromRequiredInterface { required, requiring, contract_id, value } => {
                 self.about(out, "unsafe_from_required_interface", &[*required, *requiring], &[*contract_id, *value]);
             }
+            _ => self.rare(out, expr),
+        }
+    }
+
+    fn by_key(self, out: &mut Parts, word: &str, by_key: &ByKey) {
+        self.about(out, word, &[by_key.template], by_key.key.as_slice());
+    }
+
+    /// Forms of LF 1 and of development versions, which LF text has no words for in the field.
+    fn rare(self, out: &mut Parts, expr: &Expr) {
+        match expr {
+            Expr::Scenario(scenario) => self.scenario(out, scenario),
+            Expr::ChoiceController { template, choice, contract, argument } => {
+                self.about(out, "choice_controller", &[*template], &[]);
+                out.text(format!(" {}", self.name(*choice))).atom(*contract).atom(*argument);
+            }
+            Expr::ChoiceObserver { template, choice, contract, argument } => {
+                self.about(out, "choice_observer", &[*template], &[]);
+                out.text(format!(" {}", self.name(*choice))).atom(*contract).atom(*argument);
+            }
+            Expr::Experimental { name, ty } => {
+                out.text(format!("experimental {}", quoted(name))).type_arg(*ty);
+            }
             // All other forms are shown by the callers.
             _ => {}
         }
+    }
+
+    fn scenario(self, out: &mut Parts, scenario: &Scenario) {
+        match scenario {
+            Scenario::Pure { ty, value } => out.text("spure").type_arg(*ty).atom(*value),
+            Scenario::Block { bindings, body } => {
+                self.binds(out, "sbind", bindings);
+                out.line().text("in ").expr(*body, Position::Free)
+            }
+            Scenario::Commit { party, body, returns } => out.text("commit").type_arg(*returns).atom(*party).atom(*body),
+            Scenario::MustFailAt { party, body, returns } => {
+                out.text("must_fail_at").type_arg(*returns).atom(*party).atom(*body)
+            }
+            Scenario::Pass(time) => out.text("pass").atom(*time),
+            Scenario::GetTime => out.text("sget_time"),
+            Scenario::GetParty(name) => out.text("sget_party").atom(*name),
+            Scenario::Embed { ty, body } => out.text("sembed_expr").type_arg(*ty).atom(*body),
+        };
+    }
+
+    fn binds(self, out: &mut Parts, word: &str, bindings: &[Binding]) {
+        out.text(word).indented(|out| {
+            for (i, binding) in bindings.iter().enumerate() {
+                self.binder(out.line(), binding.binder);
+                let end = if i + 1 == bindings.len() { "" } else { ";" };
+                out.text(" <- ").expr(binding.bound, Position::Free).text(end);
+            }
+        });
     }
 
     fn update(self, out: &mut Parts, update: &Update) {
@@ -287,13 +338,7 @@ impl Printer<'_> {
                 out.text("upure").type_arg(*ty).atom(*value);
             }
             Update::Block { bindings, body } => {
-                out.text("ubind").indented(|out| {
-                    for (i, binding) in bindings.iter().enumerate() {
-                        self.binder(out.line(), binding.binder);
-                        let end = if i + 1 == bindings.len() { "" } else { ";" };
-                        out.text(" <- ").expr(binding.bound, Position::Free).text(end);
-                    }
-                });
+                self.binds(out, "ubind", bindings);
                 out.line().text("in ").expr(*body, Position::Free);
             }
             Update::Create { template, argument } => self.about(out, "create", &[*template], &[*argument]),
@@ -308,10 +353,30 @@ impl Printer<'_> {
                 self.about(out, "exercise", &[*on], &[]);
                 out.text(format!(" {}", self.name(*choice))).atom(*contract_id).atom(*argument);
             }
-            Update::ExerciseInterface { interface: on, choice, contract_id, argument } => {
-                self.about(out, "exercise_interface", &[*on], &[]);
+            Update::ExerciseInterface { interface: on, choice, contract_id, argument, guard } => {
+                let word = if guard.is_some() { "exercise_interface_with_guard" } else { "exercise_interface" };
+                self.about(out, word, &[*on], &[]);
+                out.text(format!(" {}", self.name(*choice))).atom(*contract_id).atom(*argument);
+                guard.iter().for_each(|guard| {
+                    out.atom(*guard);
+                });
+            }
+            Update::ExerciseByKey { template: on, choice, key, argument } => {
+                self.about(out, "exercise_by_key", &[*on], &[]);
+                out.text(format!(" {}", self.name(*choice))).atom(*key).atom(*argument);
+            }
+            Update::DynamicExercise { template: on, choice, contract_id, argument } => {
+                self.about(out, "dynamic_exercise", &[*on], &[]);
                 out.text(format!(" {}", self.name(*choice))).atom(*contract_id).atom(*argument);
             }
+            Update::SoftExercise { template: on, choice, contract_id, argument } => {
+                self.about(out, "soft_exercise", &[*on], &[]);
+                out.text(format!(" {}", self.name(*choice))).atom(*contract_id).atom(*argument);
+            }
+            Update::SoftFetch { template, contract_id } => self.about(out, "soft_fetch", &[*template], &[*contract_id]),
+            Update::FetchByKey(by_key) => self.by_key(out, "fetch_by_key", by_key),
+            Update::LookupByKey(by_key) => self.by_key(out, "lookup_by_key", by_key),
+            Update::QueryNByKey(by_key) => self.by_key(out, "query_n_by_key", by_key),
             Update::GetTime => {
                 out.text("uget_time");
             }
@@ -337,5 +402,6 @@ fn literal_text(literal: &Literal) -> String {
         Literal::Timestamp(value) => value.to_string(),
         Literal::Date(value) => value.to_string(),
         Literal::FailureCategory(value) => value.text().to_owned(),
+        Literal::RoundingMode(value) => value.text().to_owned(),
     }
 }

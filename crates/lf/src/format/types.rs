@@ -1,12 +1,12 @@
 //! Kinds and types on the wire.
 
-use super::decode::{Decoder, unit};
+use super::decode::{Decoder, USUAL, unit};
 use crate::{
-    BuiltinType, Kind, KindId, LfError, NameId, Type, TypeConApp, TypeId,
+    BuiltinType, Kind, KindId, LanguageVersion, LanguageVersion as V, LfError, NameId, Type, TypeConApp, TypeId,
     wire::{Message, Wire, zigzag},
 };
 
-/// Their numbers in archives.
+/// Their numbers in archives of LF 2.
 pub(super) const BUILTIN_TYPES: &[(u32, BuiltinType)] = &[
     (0, BuiltinType::Unit),
     (1, BuiltinType::Bool),
@@ -27,7 +27,42 @@ pub(super) const BUILTIN_TYPES: &[(u32, BuiltinType)] = &[
     (17, BuiltinType::Update),
     (18, BuiltinType::FailureCategory),
     (19, BuiltinType::TextMap),
+    (1002, BuiltinType::BigNumeric),
+    (1003, BuiltinType::RoundingMode),
+    // Only early archives of 2.dev have it.
+    (1004, BuiltinType::Scenario),
 ];
+
+/// Their numbers in archives of LF 1, and since when.
+const V1_BUILTIN_TYPES: &[(u32, BuiltinType, LanguageVersion)] = &[
+    (0, BuiltinType::Unit, V::V1_6),
+    (1, BuiltinType::Bool, V::V1_6),
+    (2, BuiltinType::Int64, V::V1_6),
+    (5, BuiltinType::Text, V::V1_6),
+    (6, BuiltinType::Timestamp, V::V1_6),
+    (8, BuiltinType::Party, V::V1_6),
+    (9, BuiltinType::List, V::V1_6),
+    (10, BuiltinType::Update, V::V1_6),
+    (11, BuiltinType::Scenario, V::V1_6),
+    (12, BuiltinType::Date, V::V1_6),
+    (13, BuiltinType::ContractId, V::V1_6),
+    (14, BuiltinType::Optional, V::V1_6),
+    (15, BuiltinType::Arrow, V::V1_6),
+    (16, BuiltinType::TextMap, V::V1_6),
+    (17, BuiltinType::Numeric, V::V1_7),
+    (18, BuiltinType::Any, V::V1_7),
+    (19, BuiltinType::TypeRep, V::V1_7),
+    (20, BuiltinType::GenMap, V::V1_11),
+    (21, BuiltinType::BigNumeric, V::V1_13),
+    (22, BuiltinType::RoundingMode, V::V1_13),
+    (23, BuiltinType::AnyException, V::V1_14),
+];
+
+/// `Decimal` in archives before LF 1.7; later versions write `Numeric 10`.
+const DECIMAL: u32 = 3;
+
+/// The forms of types in archives of LF 1, in the numbers of LF 2.
+const V1_TYPES: &[(u32, u32)] = &[(1, 1), (2, 2), (3, 3), (5, 4), (7, 5), (11, 6), (12, 7), (13, 8)];
 
 impl<'a> Decoder<'a> {
     pub(super) fn reserve_kind(&mut self) -> KindId {
@@ -42,7 +77,7 @@ impl<'a> Decoder<'a> {
     fn child_kind(&mut self, bytes: &'a [u8]) -> Result<KindId, LfError> {
         let mut message = Message::read("Kind", bytes)?;
         let (number, wire) = message.alternative()?;
-        if number == 4 && self.version.is_flat() {
+        if number == 4 && self.version.may_be_flat() {
             let index = message.as_index(4, wire)?;
             return Self::interned("kinds", index, self.interned_kinds).map(KindId);
         }
@@ -65,7 +100,7 @@ impl<'a> Decoder<'a> {
             let kind = match number {
                 1 => unit(&message, 1, wire).map(|()| Kind::Star)?,
                 2 => self.arrow_kind(message.as_message(2, wire)?)?,
-                3 => unit(&message, 3, wire).map(|()| Kind::Nat)?,
+                3 if self.version >= V::V1_7 => unit(&message, 3, wire).map(|()| Kind::Nat)?,
                 _ => return Err(message.invalid(format_args!("alternative {number} is unknown here"))),
             };
             self.arena.kinds[id.index()] = kind;
@@ -95,10 +130,36 @@ impl<'a> Decoder<'a> {
         Ok(all)
     }
 
-    /// A type where only entries of the table may stand.
+    /// The form of a type, in the numbers of LF 2.
+    fn type_form(&self, message: &mut Message<'a>) -> Result<(u32, Wire<'a>), LfError> {
+        let (number, wire) = message.alternative()?;
+        if !self.version.is_v1() {
+            return Ok((number, wire));
+        }
+        let known = V1_TYPES.iter().find(|(v1, _)| *v1 == number).map(|(_, v2)| *v2);
+        let form = known.filter(|form| match form {
+            6 => self.version >= V::V1_7,
+            7 => self.version >= V::V1_8,
+            8 => self.version.has_type_table(),
+            _ => true,
+        });
+        let form = form.ok_or_else(|| self.not_in_version(message, number))?;
+        Ok((form, wire))
+    }
+
+    pub(super) fn not_in_version(&self, message: &Message<'_>, number: u32) -> LfError {
+        message.invalid(format_args!("alternative {number} is unknown in LF {}", self.version))
+    }
+
+    /// A type that stands in another message. Where there is a table, only its entries may.
     pub(super) fn ty(&mut self, bytes: &'a [u8]) -> Result<TypeId, LfError> {
+        if !self.version.has_type_table() {
+            let id = self.child_type(bytes)?;
+            self.drain_types()?;
+            return Ok(id);
+        }
         let mut message = Message::read("Type", bytes)?;
-        match message.alternative()? {
+        match self.type_form(&mut message)? {
             (8, wire) => {
                 let index = message.as_index(8, wire)?;
                 Self::interned("types", index, self.interned_types).map(TypeId)
@@ -109,7 +170,7 @@ impl<'a> Decoder<'a> {
 
     fn child_type(&mut self, bytes: &'a [u8]) -> Result<TypeId, LfError> {
         let mut message = Message::read("Type", bytes)?;
-        let (number, wire) = message.alternative()?;
+        let (number, wire) = self.type_form(&mut message)?;
         if number == 8 {
             let index = message.as_index(8, wire)?;
             return Self::interned("types", index, self.interned_types).map(TypeId);
@@ -122,7 +183,7 @@ impl<'a> Decoder<'a> {
     pub(super) fn drain_types(&mut self) -> Result<(), LfError> {
         while let Some((id, bytes)) = self.pending_types.pop() {
             let mut message = Message::read("Type", bytes)?;
-            let (number, wire) = message.alternative()?;
+            let (number, wire) = self.type_form(&mut message)?;
             let ty = match number {
                 6 => nat(&message, wire)?,
                 1 | 2 | 3 | 4 | 5 | 7 | 9 => self.composed_type(number, message.as_message(number, wire)?)?,
@@ -137,7 +198,7 @@ impl<'a> Decoder<'a> {
         let mut message = Message::read("Type", bytes)?;
         let ty = match number {
             1 => {
-                let head = Type::Var(self.name(message.index(3)?)?);
+                let head = Type::Var(self.name_in(&mut message, USUAL)?);
                 self.applied(head, &mut message)?
             }
             2 => {
@@ -145,12 +206,8 @@ impl<'a> Decoder<'a> {
                 self.applied(head, &mut message)?
             }
             3 => {
-                let builtin = message.index(1)?;
-                let known = BUILTIN_TYPES.iter().find(|(number, _)| *number == builtin);
-                let (_, builtin) = known.ok_or_else(|| {
-                    message.invalid(format_args!("built-in type {builtin} is unknown in {}", self.version))
-                })?;
-                self.applied(Type::Builtin(*builtin), &mut message)?
+                let head = self.builtin_type(&mut message)?;
+                self.applied(head, &mut message)?
             }
             4 => self.forall(&mut message)?,
             5 => self.struct_type(&mut message)?,
@@ -159,7 +216,7 @@ impl<'a> Decoder<'a> {
                 let args = message.messages(2)?;
                 Type::Synonym(synonym, args.into_iter().map(|arg| self.child_type(arg)).collect::<Result<_, _>>()?)
             }
-            _ if self.version.is_flat() => {
+            _ if self.version.may_be_flat() => {
                 let (left, right) = (message.message(1)?, message.message(2)?);
                 Type::App(self.child_type(left)?, self.child_type(right)?)
             }
@@ -167,6 +224,29 @@ impl<'a> Decoder<'a> {
         };
         message.finish()?;
         Ok(ty)
+    }
+
+    fn builtin_type(&mut self, message: &mut Message<'a>) -> Result<Type, LfError> {
+        let number = message.index(1)?;
+        if self.version == V::V1_6 && number == DECIMAL {
+            let (numeric, ten) = (Type::Builtin(BuiltinType::Numeric), Type::Nat(10));
+            return Ok(Type::App(self.arena.ty(numeric), self.arena.ty(ten)));
+        }
+        let found = if self.version.is_v1() {
+            let known = V1_BUILTIN_TYPES.iter().find(|(n, _, since)| *n == number && *since <= self.version);
+            known.map(|(_, builtin, _)| *builtin)
+        } else {
+            // 2.dev had a number of its own for what became part of a release.
+            let known = |number| BUILTIN_TYPES.iter().find(|(n, _)| *n == number).map(|(_, builtin)| *builtin);
+            match number {
+                1001.. if !self.version.is_dev() => None,
+                1001 => Some(BuiltinType::TextMap),
+                other => known(other),
+            }
+        };
+        let found = found
+            .ok_or_else(|| message.invalid(format_args!("built-in type {number} is unknown in LF {}", self.version)))?;
+        Ok(Type::Builtin(found))
     }
 
     /// A type with the arguments in field 2; from 2.2 on there are none.
@@ -198,7 +278,7 @@ impl<'a> Decoder<'a> {
         let mut fields = Vec::new();
         for field in message.messages(1)? {
             let mut field = Message::read("FieldWithType", field)?;
-            let name = self.plain_name(field.index(3)?)?;
+            let name = self.plain_name_in(&mut field, USUAL)?;
             fields.push((name, self.child_type(field.message(2)?)?));
             field.finish()?;
         }
@@ -212,7 +292,7 @@ impl<'a> Decoder<'a> {
     /// A type variable with its kind.
     pub(super) fn type_binder(&mut self, bytes: &'a [u8]) -> Result<(NameId, KindId), LfError> {
         let mut message = Message::read("TypeVarWithKind", bytes)?;
-        let name = self.name(message.index(3)?)?;
+        let name = self.name_in(&mut message, USUAL)?;
         let kind = self.kind(message.message(2)?)?;
         message.finish()?;
         Ok((name, kind))

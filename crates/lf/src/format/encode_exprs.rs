@@ -34,7 +34,7 @@ impl Encoder<'_> {
             Expr::Builtin(builtin) => out.number(4, builtin.number()),
             Expr::Unit => out.number(5, 0_u32),
             Expr::Bool(truth) => out.number(5, constant(*truth)),
-            Expr::Literal(literal) => out.bytes(6, self.literal(literal)),
+            Expr::Literal(literal) => out.bytes(6, self.literal(literal)?),
             Expr::TypeRep(ty) => out.bytes(29, self.ty(*ty)?),
             Expr::Update(update) => out.bytes(23, self.update(update)?),
             _ => {
@@ -45,8 +45,7 @@ impl Encoder<'_> {
                 if found.is_none() {
                     found = self.wrapped(expr)?;
                 }
-                let (field, inner) =
-                    found.or_else(|| self.interface_expr(expr)).expect("every form of expression is in one group");
+                let (field, inner) = found.or_else(|| self.interface_expr(expr)).ok_or_else(not_in_2_1)?;
                 out.bytes(field, inner);
             }
         }
@@ -278,7 +277,7 @@ impl Encoder<'_> {
         })
     }
 
-    fn literal(&mut self, literal: &Literal) -> Out {
+    fn literal(&mut self, literal: &Literal) -> Result<Out, LfError> {
         let mut out = Out::default();
         match literal {
             Literal::Int64(value) => out.signed(1, *value),
@@ -288,8 +287,9 @@ impl Encoder<'_> {
             Literal::Date(value) => out.number(5, i64::from(value.days()).cast_unsigned()),
             Literal::FailureCategory(FailureCategory::InvalidIndependentOfSystemState) => out.number(6, 0_u32),
             Literal::FailureCategory(FailureCategory::InvalidGivenCurrentSystemStateOther) => out.number(6, 1_u32),
+            Literal::RoundingMode(_) => return Err(not_in_2_1()),
         }
-        out
+        Ok(out)
     }
 
     /// An exercise: what it is about, the choice, and the parts with their fields.
@@ -321,7 +321,7 @@ impl Encoder<'_> {
                 (11, out)
             }
             Update::CreateInterface { interface, argument } => (12, self.referring([*interface], [*argument])),
-            Update::ExerciseInterface { interface, choice, contract_id, argument } => {
+            Update::ExerciseInterface { interface, choice, contract_id, argument, guard: None } => {
                 (13, self.exercise(*interface, (2, *choice), [(3, *contract_id), (4, *argument)]))
             }
             Update::FetchInterface { interface, contract_id } => (14, self.referring([*interface], [*contract_id])),
@@ -330,11 +330,17 @@ impl Encoder<'_> {
                 out.bytes(15, self.known(*time));
                 return Ok(out);
             }
+            _ => return Err(not_in_2_1()),
         };
         let mut out = Out::default();
         out.bytes(field, inner);
         Ok(out)
     }
+}
+
+/// Parts of other versions are never left out silently.
+pub(super) fn not_in_2_1() -> LfError {
+    LfError::Invalid { message: "Package", what: "LF 2.1 cannot state all that is in it".into() }
 }
 
 /// The number of a truth value among the constants.

@@ -1,4 +1,4 @@
-//! LF 2.1 and 2.2 on the wire. The numbers of fields are those of the field's archive format.
+//! Packages on the wire. The numbers of fields are those of the field's archive format.
 //!
 //! Depth comes from outside, so nothing recurses: a part that is nested in another gets its number first and is
 //! read later, from a list.
@@ -10,6 +10,7 @@ mod exprs;
 mod modules;
 mod sizes;
 mod types;
+mod v1;
 
 pub(crate) use decode::decode;
 pub(crate) use encode::encode;

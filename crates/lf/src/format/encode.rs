@@ -318,6 +318,9 @@ impl Encoder<'_> {
     }
 
     fn template(&mut self, template: &Template) -> Result<Out, LfError> {
+        if template.key.is_some() || template.agreement.is_some() {
+            return Err(super::encode_exprs::not_in_2_1());
+        }
         let mut out = Out::default();
         out.number(1, self.dotted(&template.name));
         out.number(2, self.name(template.param));

@@ -25,6 +25,27 @@ pub(super) struct Decoder<'a> {
     pub(super) pending_exprs: Vec<(ExprId, &'a [u8])>,
 }
 
+/// Where a name stands: in which field as text before LF 1.7, by its number in LF 1 after that, in LF 2.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    text: u32,
+    v1: u32,
+    v2: u32,
+}
+
+impl At {
+    pub(super) const fn new(text: u32, v1: u32, v2: u32) -> Self {
+        Self { text, v1, v2 }
+    }
+
+    fn number(self, version: LanguageVersion) -> u32 {
+        if version.is_v1() { self.v1 } else { self.v2 }
+    }
+}
+
+/// Where most messages have the name of a variable or field.
+pub(super) const USUAL: At = At::new(1, 3, 3);
+
 /// Decodes the package message of an archive.
 pub(crate) fn decode(id: &PackageId, version: LanguageVersion, bytes: &[u8]) -> Result<Package, LfError> {
     let mut message = Message::read("Package", bytes)?;
@@ -32,11 +53,17 @@ pub(crate) fn decode(id: &PackageId, version: LanguageVersion, bytes: &[u8]) -> 
     refuse_early(version, &modules)?;
     let strings: Vec<Arc<str>> = message.texts(2)?.into_iter().map(Arc::from).collect();
     let dotted = message.messages(3)?;
-    let metadata = message.message(4)?;
+    let metadata = message.optional_bytes(4)?;
     let (types, kinds, exprs) = (message.messages(5)?, message.messages(6)?, message.messages(7)?);
     let (reason, imports) = (message.optional_bytes(8)?, message.optional_bytes(9)?);
-    if !version.is_flat() && (!kinds.is_empty() || !exprs.is_empty() || reason.is_some() || imports.is_some()) {
+    if !version.may_be_flat() && (!kinds.is_empty() || !exprs.is_empty() || reason.is_some() || imports.is_some()) {
         return Err(message.invalid("interned kinds, expressions and imports exist from LF 2.2 on"));
+    }
+    if (!types.is_empty() && !version.has_type_table()) || (!dotted.is_empty() && !version.has_tables()) {
+        return Err(message.invalid(format_args!("it has tables that LF {version} has not")));
+    }
+    if metadata.is_some() != version.has_metadata() {
+        return Err(message.invalid(format_args!("name and version are stated from LF 1.8 on, not in LF {version}")));
     }
     if reason.is_some() && imports.is_some() {
         return Err(message.invalid("it both has imports and says why it has none"));
@@ -60,7 +87,10 @@ pub(crate) fn decode(id: &PackageId, version: LanguageVersion, bytes: &[u8]) -> 
         let name = decoder.read_dotted(name)?;
         decoder.dotted.push(name);
     }
-    let metadata = decoder.read_metadata(metadata)?;
+    let metadata = match metadata {
+        Some(metadata) => decoder.read_metadata(metadata)?,
+        None => unnamed(id)?,
+    };
     decoder.read_tables(&kinds, &types, &exprs)?;
     let modules = modules.into_iter().map(|module| decoder.module(module)).collect::<Result<_, _>>()?;
     let package = Package::new(id.clone(), version, metadata, decoder.arena, modules)?;
@@ -68,10 +98,20 @@ pub(crate) fn decode(id: &PackageId, version: LanguageVersion, bytes: &[u8]) -> 
     Ok(package)
 }
 
+/// Before LF 1.8 packages have no names. Each gets one of its own, so that none is a version of another.
+fn unnamed(id: &PackageId) -> Result<Metadata, LfError> {
+    let invalid = |what: String| LfError::Invalid { message: "Package", what };
+    Ok(Metadata {
+        name: PackageName::new(format!("unnamed-{id}")).map_err(|e| invalid(e.to_string()))?,
+        version: PackageVersion::new("0.0.0").map_err(|e| invalid(e.to_string()))?,
+        upgrades: None,
+    })
+}
+
 /// Archives from before the format's release say 2.1, but have the field numbers of LF 1. There, the number of the
 /// module's name is in field 8, where the release has its interfaces.
 fn refuse_early(version: LanguageVersion, modules: &[&[u8]]) -> Result<(), LfError> {
-    for module in modules {
+    for module in modules.iter().filter(|_| !version.is_v1()) {
         let interfaces = Message::read("Module", module)?.repeated(8);
         if interfaces.iter().any(|wire| matches!(wire, Wire::Varint(_))) {
             let shown = format!("{version} (pre-release)");
@@ -159,22 +199,49 @@ impl<'a> Decoder<'a> {
         found.cloned().ok_or_else(|| out_of_table("dotted names", index))
     }
 
-    /// The name with this number in the archive.
-    pub(super) fn plain_name(&self, index: u32) -> Result<Name, LfError> {
-        Name::new(self.string(index)?).map_err(|e| LfError::Invalid { message: "Package", what: e.to_string() })
+    /// The text in a field. Before LF 1.7 it stands there itself, later its number in the table.
+    pub(super) fn text_in(&self, message: &mut Message<'a>, at: At) -> Result<Arc<str>, LfError> {
+        if self.version.has_tables() {
+            return self.string(message.index(at.number(self.version))?).cloned();
+        }
+        message.text(at.text).map(Arc::from)
     }
 
-    /// The name with this number in the archive, in the arena.
-    pub(super) fn name(&mut self, index: u32) -> Result<NameId, LfError> {
-        let name = self.plain_name(index)?;
+    /// The name in a field.
+    pub(super) fn plain_name_in(&self, message: &mut Message<'a>, at: At) -> Result<Name, LfError> {
+        Name::new(&*self.text_in(message, at)?).map_err(|e| message.invalid(e))
+    }
+
+    /// The name in a field, in the arena.
+    pub(super) fn name_in(&mut self, message: &mut Message<'a>, at: At) -> Result<NameId, LfError> {
+        let name = self.plain_name_in(message, at)?;
         Ok(self.arena.name(&name))
     }
 
+    /// The definition or module name in a field.
+    pub(super) fn dotted_in(&self, message: &mut Message<'a>, at: At) -> Result<DottedName, LfError> {
+        if self.version.has_tables() {
+            return self.dotted_name(message.index(at.number(self.version))?);
+        }
+        let mut inner = Message::read("DottedName", message.message(at.text)?)?;
+        let segments = inner.texts(1)?;
+        inner.finish()?;
+        DottedName::new(segments.join(".")).map_err(|e| message.invalid(e))
+    }
+
+    /// The name of a value in a field; before LF 1.7 its segments are repeated.
+    pub(super) fn value_name_in(&self, message: &mut Message<'a>, at: At) -> Result<DottedName, LfError> {
+        if self.version.has_tables() {
+            return self.dotted_in(message, at);
+        }
+        DottedName::new(message.texts(at.text)?.join(".")).map_err(|e| message.invalid(e))
+    }
+
     /// A module of this or another package.
-    fn module_id(&self, bytes: &[u8]) -> Result<(PackageId, DottedName), LfError> {
+    fn module_id(&self, bytes: &'a [u8]) -> Result<(PackageId, DottedName), LfError> {
         let mut message = Message::read("ModuleId", bytes)?;
         let package = self.package_id(message.message(1)?)?;
-        let name = self.dotted_name(message.index(2)?)?;
+        let name = self.dotted_in(&mut message, At::new(2, 3, 2))?;
         message.finish()?;
         Ok((package, name))
     }
@@ -184,11 +251,15 @@ impl<'a> Decoder<'a> {
         let (number, wire) = message.alternative()?;
         match number {
             1 => Ok(self.package.clone()),
+            2 if !self.version.has_tables() => {
+                let text = std::str::from_utf8(message.as_message(2, wire)?).map_err(|e| message.invalid(e))?;
+                PackageId::new(text).map_err(|e| message.invalid(e))
+            }
             3 => {
                 let text = self.string(message.as_index(3, wire)?)?;
                 PackageId::new(text).map_err(|e| message.invalid(e))
             }
-            4 => {
+            4 if self.version.may_be_flat() => {
                 let index = message.as_index(4, wire)?;
                 let import = usize::try_from(index).ok().and_then(|index| self.imports.get(index));
                 import.cloned().ok_or_else(|| out_of_table("imports", index))
@@ -197,11 +268,24 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// A reference to a definition: `TypeConId`, `TypeSynId` and `ValueId` have one shape.
-    pub(super) fn reference(&mut self, bytes: &[u8]) -> Result<RefId, LfError> {
+    /// A reference to a type, template, interface, exception or synonym.
+    pub(super) fn reference(&mut self, bytes: &'a [u8]) -> Result<RefId, LfError> {
+        self.any_reference(bytes, Self::dotted_in)
+    }
+
+    /// A reference to a value.
+    pub(super) fn value_reference(&mut self, bytes: &'a [u8]) -> Result<RefId, LfError> {
+        self.any_reference(bytes, Self::value_name_in)
+    }
+
+    fn any_reference(
+        &mut self,
+        bytes: &'a [u8],
+        name: impl Fn(&Self, &mut Message<'a>, At) -> Result<DottedName, LfError>,
+    ) -> Result<RefId, LfError> {
         let mut message = Message::read("TypeConId", bytes)?;
         let (package, module) = self.module_id(message.message(1)?)?;
-        let entity = self.dotted_name(message.index(2)?)?;
+        let entity = name(self, &mut message, At::new(2, 3, 2))?;
         message.finish()?;
         Ok(self.arena.reference(&Identifier { package, module, entity }))
     }
