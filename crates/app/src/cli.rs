@@ -155,6 +155,9 @@ pub(crate) struct Demo {
     /// be reached for several leases), hand-over
     #[arg(long, value_delimiter = ',', default_value = "kill", value_parser = fault)]
     faults: Vec<Fault>,
+    /// How soon silent nodes are replaced: fast, balanced or tolerant.
+    #[arg(long, value_parser = ["fast", "balanced", "tolerant"])]
+    profile: Option<String>,
     /// Commands per second, at most.
     #[arg(long)]
     rate: Option<u32>,
@@ -216,6 +219,7 @@ impl Demo {
             duration: self.duration,
             fault_every: self.kill_every,
             faults: self.faults,
+            profile: self.profile,
             rate: self.rate,
             database: None,
             seed: self.seed,

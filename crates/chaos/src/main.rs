@@ -39,6 +39,9 @@ struct Run {
     /// Seconds from one fault to the next. A fault takes up to 4 s.
     #[arg(long, default_value_t = 6)]
     every: u64,
+    /// How soon silent nodes are replaced.
+    #[arg(long, value_parser = ["fast", "balanced", "tolerant"])]
+    profile: Option<String>,
     /// Commands per second, at most.
     #[arg(long)]
     rate: Option<u32>,
@@ -76,6 +79,7 @@ impl Run {
             duration: Duration::from_secs(self.duration),
             fault_every: Some(Duration::from_secs(self.every)),
             faults,
+            profile: self.profile,
             rate: self.rate,
             seed: self.seed,
             report: self.report,

@@ -163,11 +163,11 @@ pub(crate) fn lay_out(dir: &Path, storage: &Storage) -> io::Result<Vec<Process>>
 }
 
 /// Writes the configuration file of a process.
-pub(crate) fn write(process: &Process, dir: &Path, storage: &Storage) -> io::Result<()> {
-    fs::write(&process.config, configuration(process, dir, storage))
+pub(crate) fn write(process: &Process, dir: &Path, storage: &Storage, profile: Option<&str>) -> io::Result<()> {
+    fs::write(&process.config, configuration(process, dir, storage, profile))
 }
 
-fn configuration(process: &Process, dir: &Path, storage: &Storage) -> String {
+fn configuration(process: &Process, dir: &Path, storage: &Storage, profile: Option<&str>) -> String {
     let mut text = format!("canton.{}.{} {{\n", process.kind.block(), process.name);
     let mut line = |content: String| {
         text.push_str("  ");
@@ -196,6 +196,9 @@ fn configuration(process: &Process, dir: &Path, storage: &Storage) -> String {
     if let (Some(api), Some(port)) = (process.kind.second_api(), process.second_port) {
         line(format!("{api} {{ address = \"127.0.0.1\", port = {port} }}"));
     }
+    if let Some(profile) = profile {
+        line(format!("ha.profile = {profile}"));
+    }
     if process.kind == Kind::Manager {
         line(
             "init.domain-parameters { participant-response-timeout = 5s, mediator-reaction-timeout = 5s, \
@@ -220,7 +223,7 @@ mod tests {
             let processes = lay_out(dir.path(), &storage).unwrap();
             assert_eq!(processes.len(), 11);
             for process in processes {
-                write(&process, dir.path(), &storage).unwrap();
+                write(&process, dir.path(), &storage, Some("fast")).unwrap();
                 let (config, warnings) = config::load(&[process.config], &[], &|_| None).unwrap();
                 assert_eq!(warnings, []);
                 let nodes = config.managers.len() + config.mediators.len() + config.sequencers.len();

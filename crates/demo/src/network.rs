@@ -53,6 +53,8 @@ pub struct Options {
     pub fault_every: Option<Duration>,
     /// What happens, each to every kind of node.
     pub faults: Vec<Fault>,
+    /// `ha.profile` of all nodes; their default if absent.
+    pub profile: Option<String>,
     /// Commands per second, at most.
     pub rate: Option<u32>,
     /// For faults of the database.
@@ -144,7 +146,9 @@ impl Network {
                 proxies.insert(process.name.clone(), between(process, &storage, &tasks).await?);
             }
         }
-        processes.iter().try_for_each(|process| layout::write(process, &directory, &storage))?;
+        processes
+            .iter()
+            .try_for_each(|process| layout::write(process, &directory, &storage, options.profile.as_deref()))?;
         let program = options.program.clone();
         let begun = Instant::now();
         let running: Result<Vec<_>, _> = processes.iter().map(|p| Running::start(&program, p.clone())).collect();

@@ -14,7 +14,6 @@ use sequencer_client::{
 };
 use std::{sync::Arc, time::Duration};
 use tasks::Tasks;
-use telemetry::Lag;
 use tokio::sync::{mpsc, oneshot};
 use topology::{Mapping, Rejection, StoredTransaction, TopologyTransaction};
 
@@ -43,8 +42,8 @@ pub struct Context {
     pub identity: Identity,
     /// Where the synchronizer is.
     pub setup: Setup,
-    /// Told of every event.
-    pub lag: Lag,
+    /// How sequencers are called.
+    pub client: ClientConfig,
 }
 
 /// An operator's wish: have this statement about the synchronizer in force.
@@ -125,13 +124,13 @@ pub async fn initialize(
 
 /// Recovers, then works through events and requests until an error ends this replica's role.
 pub async fn run(context: Context, mut requests: mpsc::Receiver<Request>, tasks: Tasks) -> Result<(), ManagerError> {
-    let Context { db, epoch, identity, setup, lag } = context;
+    let Context { db, epoch, identity, setup, client: config } = context;
     let topology = load_topology(&db, &setup.synchronizer).await?;
     let stored = store::recover(&db, topology.for_catch_up(Timestamp::MIN)).await?;
     let clean = stored.clean;
     let manager = Manager::recover(setup.synchronizer.clone(), Policy::Open, stored);
     let member = Member { id: setup.synchronizer.member(), identity: identity.clone() };
-    let client = Client::new(ClientConfig { lag, ..ClientConfig::new(setup.sequencers) }, setup.synchronizer, member)?;
+    let client = Client::new(config.to(setup.sequencers), setup.synchronizer, member)?;
     let keys = TopologyKeys::default();
     keys.follow(manager.topology());
     let ticker = Ticker::start(client.clone(), epoch.number(), &tasks);

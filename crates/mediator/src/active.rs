@@ -12,7 +12,6 @@ use sequencer_client::{
 };
 use std::sync::Arc;
 use tasks::Tasks;
-use telemetry::Lag;
 use tokio::sync::mpsc;
 use topology::StoredTransaction;
 
@@ -41,8 +40,8 @@ pub struct Context {
     pub identity: Identity,
     /// Where it belongs.
     pub setup: Setup,
-    /// Told of every event.
-    pub lag: Lag,
+    /// How sequencers are called.
+    pub client: ClientConfig,
 }
 
 /// Why an active mediator cannot go on.
@@ -121,13 +120,13 @@ pub async fn initialize(
 
 /// Recovers, then works through the events until an error ends this replica's role.
 pub async fn run(context: Context, tasks: Tasks) -> Result<(), MediatorError> {
-    let Context { db, epoch, identity, setup, lag } = context;
+    let Context { db, epoch, identity, setup, client: config } = context;
     let topology = load_topology(&db, &setup.synchronizer).await?;
     let stored = store::recover(&db, topology.for_catch_up(base::Timestamp::MIN)).await?;
     let clean = stored.clean;
     let mediator = Mediator::recover(setup.mediator.clone(), setup.synchronizer.clone(), stored);
     let member = Member { id: setup.mediator.member(), identity: identity.clone() };
-    let client = Client::new(ClientConfig { lag, ..ClientConfig::new(setup.sequencers) }, setup.synchronizer, member)?;
+    let client = Client::new(config.to(setup.sequencers), setup.synchronizer, member)?;
     let keys = TopologyKeys::default();
     keys.follow(mediator.topology());
     let ticker = Ticker::start(client.clone(), epoch.number(), &tasks);

@@ -15,7 +15,6 @@ use participant_core::{Participant, Recovered};
 use sequencer_client::{Acknowledger, Client, ClientConfig, Member, Ticker, TopologyKeys};
 use std::sync::{Arc, PoisonError, RwLock};
 use tasks::Tasks;
-use telemetry::Lag;
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// Inputs that wait for the loop.
@@ -30,18 +29,20 @@ pub struct Active {
     pub(crate) ledger: Ledger,
     pub(crate) interpreter: Arc<dyn Interpreter>,
     pub(crate) tasks: Tasks,
-    lag: Lag,
+    /// How sequencers are called.
+    client: ClientConfig,
     connection: RwLock<Option<Connection>>,
 }
 
 impl Active {
-    /// Takes over: loads or makes the identity, and makes all packages known. `lag` is told of every event.
+    /// Takes over: loads or makes the identity, and makes all packages known. `client` says how sequencers
+    /// are called.
     pub async fn begin(
         db: Db,
         epoch: Epoch,
         name: &str,
         interpreter: Arc<dyn Interpreter>,
-        lag: Lag,
+        client: ClientConfig,
         tasks: Tasks,
     ) -> Result<Arc<Self>, ParticipantError> {
         let identity = match Identity::load(&db).await? {
@@ -56,7 +57,17 @@ impl Active {
         let me = ParticipantId(identity.uid().clone());
         let ledger = Ledger::new(db.clone());
         packages::load(&ledger, &interpreter, &tasks).await?;
-        Ok(Arc::new(Self { db, epoch, identity, me, ledger, interpreter, tasks, lag, connection: RwLock::default() }))
+        Ok(Arc::new(Self {
+            db,
+            epoch,
+            identity,
+            me,
+            ledger,
+            interpreter,
+            tasks,
+            client,
+            connection: RwLock::default(),
+        }))
     }
 
     /// The participant's id.
@@ -86,14 +97,14 @@ impl Active {
         sequencers: Vec<String>,
         manual_connect: bool,
     ) -> Result<Registered, ParticipantError> {
-        let config = ClientConfig::new(sequencers.clone());
+        let config = self.client.to(sequencers.clone());
         let synchronizer = sequencer_client::Synchronizer::at(&config).await?.id;
         let others = store::synchronizers(&self.db).await?;
         if let Some(other) = others.into_iter().find(|r| r.connected && r.synchronizer != synchronizer) {
             return Err(ParticipantError::SecondSynchronizer(other.alias));
         }
         let registered = Registered { alias, synchronizer, sequencers, manual_connect, connected: true };
-        onboarding::onboard(&self.identity, &self.me, &registered).await?;
+        onboarding::onboard(&self.identity, &self.me, &registered, &config).await?;
         self.db.commit(&self.epoch, vec![store::synchronizer_row(&registered)]).await?;
         self.connect(&registered).await?;
         Ok(registered)
@@ -112,7 +123,7 @@ impl Active {
         let stored = Recovered { topology, in_flight, clean };
         let participant = Participant::recover(self.me.clone(), synchronizer.clone(), stored);
         let member = Member { id: self.me.member(), identity: self.identity.clone() };
-        let config = ClientConfig { lag: self.lag.clone(), ..ClientConfig::new(registered.sequencers.clone()) };
+        let config = self.client.to(registered.sequencers.clone());
         let client = Client::new(config, synchronizer.clone(), member)?;
         let keys = TopologyKeys::default();
         keys.follow(participant.topology());

@@ -28,9 +28,9 @@ pub(crate) async fn onboard(
     identity: &Identity,
     me: &ParticipantId,
     registered: &Registered,
+    config: &ClientConfig,
 ) -> Result<(), ParticipantError> {
-    let config = ClientConfig::new(registered.sequencers.clone());
-    if Synchronizer::is_active(&config, &me.member()).await? {
+    if Synchronizer::is_active(config, &me.member()).await? {
         return Ok(());
     }
     let empty = TopologyState::of(registered.synchronizer.clone());
@@ -38,9 +38,9 @@ pub(crate) async fn onboard(
     mappings.push(build::join(me, &registered.synchronizer));
     let signed: Vec<_> = mappings.into_iter().map(|m| identity.authorize(&empty, m).encode()).collect();
     let member = me.member();
-    ask_while_offline(|| Synchronizer::onboard(&config, &member, Vec::clone(&signed))).await?;
+    ask_while_offline(|| Synchronizer::onboard(config, &member, Vec::clone(&signed))).await?;
     let admitted = async {
-        while !Synchronizer::is_active(&config, &me.member()).await? {
+        while !Synchronizer::is_active(config, &me.member()).await? {
             tokio::time::sleep(POLL).await;
         }
         Ok(())

@@ -34,6 +34,14 @@ impl Default for ChannelConfig {
     }
 }
 
+impl ChannelConfig {
+    /// Gives a peer up that is silent for so long.
+    #[must_use]
+    pub fn noticing(silence: Duration) -> Self {
+        Self { keep_alive_interval: silence / 2, keep_alive_timeout: silence / 2, ..Self::default() }
+    }
+}
+
 /// A channel that connects when it is first used, and again whenever it has to.
 pub fn connect_lazy(uri: &str, config: &ChannelConfig) -> Result<Channel, tonic::transport::Error> {
     let mut endpoint = Endpoint::from_shared(uri.to_owned())?;

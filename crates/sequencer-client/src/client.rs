@@ -41,20 +41,36 @@ pub struct ClientConfig {
     pub call_timeout: Duration,
     /// For one submission at all endpoints together.
     pub send_timeout: Duration,
+    /// An endpoint that is silent for so long is given up.
+    pub silence: Duration,
     /// Told of every event that is received.
     pub lag: Lag,
 }
 
-impl ClientConfig {
-    /// With the usual timeouts.
-    #[must_use]
-    pub fn new(endpoints: Vec<String>) -> Self {
+/// The usual timeouts, and no endpoint.
+impl Default for ClientConfig {
+    fn default() -> Self {
         Self {
-            endpoints,
+            endpoints: Vec::new(),
             call_timeout: Duration::from_secs(2),
             send_timeout: Duration::from_secs(5),
+            silence: Duration::from_secs(1),
             lag: Lag::default(),
         }
+    }
+}
+
+impl ClientConfig {
+    /// The usual timeouts.
+    #[must_use]
+    pub fn new(endpoints: Vec<String>) -> Self {
+        Self::default().to(endpoints)
+    }
+
+    /// The same for these endpoints.
+    #[must_use]
+    pub fn to(&self, endpoints: Vec<String>) -> Self {
+        Self { endpoints, ..self.clone() }
     }
 }
 
@@ -92,7 +108,7 @@ struct Inner {
 
 fn endpoints(config: &ClientConfig) -> Result<Endpoints, ClientError> {
     let bad = || ClientError::Endpoint(config.endpoints.join(", "));
-    let endpoints = Endpoints::new(&config.endpoints, &ChannelConfig::default()).map_err(|_| bad())?;
+    let endpoints = Endpoints::new(&config.endpoints, &ChannelConfig::noticing(config.silence)).map_err(|_| bad())?;
     if endpoints.count() == 0 { Err(bad()) } else { Ok(endpoints) }
 }
 

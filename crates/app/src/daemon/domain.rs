@@ -4,7 +4,7 @@
 
 use super::{
     DaemonError, health,
-    host::{Host, NamedPort, identifier, identity, replica_config},
+    host::{Host, NamedPort, client, identifier, identity, replica_config},
     manager::{self, Manager},
     mediator::{self, Mediator},
     sequencer,
@@ -81,10 +81,10 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     }
 
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
-    let mediator = Mediator::new(mediator_db.clone(), Some(home.clone()));
+    let mediator = Mediator::new(mediator_db.clone(), client(node), Some(home.clone()));
     let as_replica = replica_config(&mediator_node, NodeKind::Mediator, &admin, None);
     let mediator_replica = Replica::start(mediator_db, as_replica, mediator.clone(), &host.tasks).map_err(failed)?;
-    let manager = Manager::new(manager_db.clone(), name, parameters, Some(home.clone()));
+    let manager = Manager::new(manager_db.clone(), name, parameters, client(node), Some(home.clone()));
     let as_replica = replica_config(&manager_node, NodeKind::Manager, &admin, None);
     let manager_replica = Replica::start(manager_db, as_replica, manager.clone(), &host.tasks).map_err(failed)?;
 

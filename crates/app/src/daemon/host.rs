@@ -10,6 +10,7 @@ use ::rpc::{
     Active, Bound, ChannelConfig, CorrelationId, HealthReporter, Listen, Port, Router, ServerConfig, Services,
     services::concordat::admin::v1::node_service_server::NodeServiceServer,
 };
+use ::sequencer_client::ClientConfig;
 use ::store::{Db, Guard, Migrations, StoreError};
 use ::tasks::Tasks;
 use ::wire::concordat::admin::v1::PortStatus;
@@ -183,6 +184,11 @@ pub(crate) fn replica_config(
         admin_uri: admin.uri(),
         ledger_uri: ledger.map(NamedPort::uri),
     }
+}
+
+/// How a node calls sequencers: one that is silent for a lease is given up.
+pub(crate) fn client(node: &NodeCommon) -> ClientConfig {
+    ClientConfig { silence: profile(node.replication.profile).lease(), ..ClientConfig::default() }
 }
 
 /// An answer of the admin API.

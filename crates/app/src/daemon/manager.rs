@@ -3,7 +3,7 @@
 use super::{
     DaemonError,
     domain::Home,
-    host::{Host, NamedPort, identifier, identity, refuse, replica_config, settled},
+    host::{Host, NamedPort, client, identifier, identity, refuse, replica_config, settled},
     topology::{Unreadable, from_wire, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
@@ -16,9 +16,9 @@ use ::rpc::{
     PassOn, Repeat, Router,
     services::concordat::admin::v1::manager_admin_service_server::{ManagerAdminService, ManagerAdminServiceServer},
 };
+use ::sequencer_client::ClientConfig;
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
-use ::telemetry::Lag;
 use ::topology::{Mapping, Parameters};
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
@@ -33,7 +33,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
     let node = &config.node;
     let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
     let db = open(host, node).await?;
-    let part = Manager::new(db.clone(), identifier(node), parameters(&config.parameters), None);
+    let part = Manager::new(db.clone(), identifier(node), parameters(&config.parameters), client(node), None);
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let replica_config = replica_config(node, NodeKind::Manager, &admin, None);
     let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
@@ -46,7 +46,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
             initialized: setup.is_some(),
             member: setup.map(|s| s.synchronizer.member().to_string()).unwrap_or_default(),
             ports: ports.clone(),
-            lag_ms: known.lag.millis(),
+            lag_ms: known.client.lag.millis(),
             ..shown.status()
         }
     });
@@ -91,7 +91,7 @@ pub(crate) struct Manager {
     /// The simple synchronizer that it is part of, if it is.
     home: Option<Arc<Home>>,
     term: Mutex<Option<Term>>,
-    lag: Lag,
+    client: ClientConfig,
     /// As far as this replica has seen.
     setup: watch::Sender<Option<Setup>>,
 }
@@ -128,9 +128,15 @@ impl Coded for Refused {
 }
 
 impl Manager {
-    pub(crate) fn new(db: Db, name: String, parameters: Parameters, home: Option<Arc<Home>>) -> Arc<Self> {
-        let (term, lag, setup) = (Mutex::new(None), Lag::default(), watch::Sender::new(None));
-        Arc::new(Self { db, name, parameters, home, term, lag, setup })
+    pub(crate) fn new(
+        db: Db,
+        name: String,
+        parameters: Parameters,
+        client: ClientConfig,
+        home: Option<Arc<Home>>,
+    ) -> Arc<Self> {
+        let (term, setup) = (Mutex::new(None), watch::Sender::new(None));
+        Arc::new(Self { db, name, parameters, home, term, client, setup })
     }
 
     /// Starts to work, if there is a synchronizer and the manager does not work already.
@@ -146,7 +152,7 @@ impl Manager {
             let (requests, inbox) = mpsc::channel(REQUESTS);
             term.requests = Some(requests);
             let (epoch, identity) = (term.epoch.clone(), term.identity.clone());
-            let context = Context { db: self.db.clone(), epoch, identity, setup, lag: self.lag.clone() };
+            let context = Context { db: self.db.clone(), epoch, identity, setup, client: self.client.clone() };
             term.tasks.spawn_essential("manager", ::manager::run(context, inbox, term.tasks.clone())).detach();
         }
         Ok(())
@@ -166,7 +172,7 @@ impl Part for Manager {
     }
 
     fn deactivated(&self) {
-        self.lag.clear();
+        self.client.lag.clear();
         // Whoever holds the lock works with an epoch that is over, and fails; the next term replaces it.
         if let Ok(mut term) = self.term.try_lock() {
             *term = None;

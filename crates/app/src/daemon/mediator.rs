@@ -3,7 +3,7 @@
 use super::{
     DaemonError,
     domain::Home,
-    host::{Host, NamedPort, identity, refuse, replica_config, settled},
+    host::{Host, NamedPort, client, identity, refuse, replica_config, settled},
     topology::{from_wire, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
@@ -15,9 +15,9 @@ use ::rpc::{
     PassOn, Repeat, Router,
     services::concordat::admin::v1::mediator_admin_service_server::{MediatorAdminService, MediatorAdminServiceServer},
 };
+use ::sequencer_client::ClientConfig;
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
-use ::telemetry::Lag;
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
     let node = &config.node;
     let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
     let db = open(host, node).await?;
-    let part = Mediator::new(db.clone(), None);
+    let part = Mediator::new(db.clone(), client(node), None);
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let replica_config = replica_config(node, NodeKind::Mediator, &admin, None);
     let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
@@ -41,7 +41,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
             initialized: setup.is_some(),
             member: setup.map(|s| s.mediator.member().to_string()).unwrap_or_default(),
             ports: ports.clone(),
-            lag_ms: known.lag.millis(),
+            lag_ms: known.client.lag.millis(),
             ..shown.status()
         }
     });
@@ -68,7 +68,7 @@ pub(crate) struct Mediator {
     /// The simple synchronizer that it is part of, if it is.
     home: Option<Arc<Home>>,
     term: Mutex<Option<Term>>,
-    lag: Lag,
+    client: ClientConfig,
     /// As far as this replica has seen.
     setup: watch::Sender<Option<Setup>>,
 }
@@ -95,8 +95,8 @@ impl Coded for Passive {
 }
 
 impl Mediator {
-    pub(crate) fn new(db: Db, home: Option<Arc<Home>>) -> Arc<Self> {
-        Arc::new(Self { db, home, term: Mutex::new(None), lag: Lag::default(), setup: watch::Sender::new(None) })
+    pub(crate) fn new(db: Db, client: ClientConfig, home: Option<Arc<Home>>) -> Arc<Self> {
+        Arc::new(Self { db, home, term: Mutex::new(None), client, setup: watch::Sender::new(None) })
     }
 
     /// Starts to work, if the mediator knows where it belongs and does not work already.
@@ -114,7 +114,7 @@ impl Mediator {
         self.setup.send_replace(Some(setup.clone()));
         if !std::mem::replace(&mut term.runs, true) {
             let (epoch, identity) = (term.epoch.clone(), term.identity.clone());
-            let context = Context { db: self.db.clone(), epoch, identity, setup, lag: self.lag.clone() };
+            let context = Context { db: self.db.clone(), epoch, identity, setup, client: self.client.clone() };
             term.tasks.spawn_essential("mediator", ::mediator::run(context, term.tasks.clone())).detach();
         }
         Ok(())
@@ -134,7 +134,7 @@ impl Part for Mediator {
     }
 
     fn deactivated(&self) {
-        self.lag.clear();
+        self.client.lag.clear();
         // Whoever holds the lock works with an epoch that is over, and fails; the next term replaces it.
         if let Ok(mut term) = self.term.try_lock() {
             *term = None;

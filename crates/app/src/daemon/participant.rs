@@ -2,7 +2,7 @@
 
 use super::{
     DaemonError,
-    host::{Host, NamedPort, identifier, port_failed, refuse, replica_config},
+    host::{Host, NamedPort, client, identifier, port_failed, refuse, replica_config},
 };
 use ::base::ParticipantId;
 use ::identity::Identity;
@@ -16,9 +16,9 @@ use ::rpc::{
         ParticipantAdminService, ParticipantAdminServiceServer,
     },
 };
+use ::sequencer_client::ClientConfig;
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
-use ::telemetry::Lag;
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
         interpreter: interpreter.clone(),
         here: watch::Sender::new(None),
         id: watch::Sender::new(None),
-        lag: Lag::default(),
+        client: client(node),
     });
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let replica_config = replica_config(node, NodeKind::Participant, &admin, Some(&ledger_port));
@@ -56,7 +56,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     let ledger_services = api.serve(Services::new(&descriptors).map_err(port_failed(node))?);
     replica.report_health(ledger_services.health(), vec![String::new()], &host.tasks).await;
 
-    let (shown, known, lag) = (replica.clone(), part.id.subscribe(), part.lag.clone());
+    let (shown, known, lag) = (replica.clone(), part.id.subscribe(), part.client.lag.clone());
     let ports = vec![admin.status(), ledger_port.status()];
     host.nodes.register(&node.name, Some(replica.clone()), move || {
         let id = known.borrow().clone();
@@ -93,7 +93,7 @@ struct Participant {
     interpreter: Arc<dyn Interpreter>,
     here: watch::Sender<Option<Arc<Active>>>,
     id: watch::Sender<Option<ParticipantId>>,
-    lag: Lag,
+    client: ClientConfig,
 }
 
 impl Part for Participant {
@@ -101,7 +101,7 @@ impl Part for Participant {
         async move {
             let interpreter = self.interpreter.clone();
             let active =
-                Active::begin(self.db.clone(), epoch, &self.name, interpreter, self.lag.clone(), tasks).await?;
+                Active::begin(self.db.clone(), epoch, &self.name, interpreter, self.client.clone(), tasks).await?;
             active.reconnect().await?;
             self.id.send_replace(Some(active.id().clone()));
             self.here.send_replace(Some(active));
@@ -112,7 +112,7 @@ impl Part for Participant {
 
     fn deactivated(&self) {
         self.here.send_replace(None);
-        self.lag.clear();
+        self.client.lag.clear();
     }
 }
 

@@ -15,10 +15,10 @@ use ledger_api::{CommandKind, Commands, Writes};
 use participant::{Active, Interpreter, ParticipantWrites};
 use rpc::{Listen, ServerConfig, Services};
 use sequencer::{Config, Sequencer};
+use sequencer_client::ClientConfig;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use store::{Db, ElectionConfig, HaProfile, Held, Migrations, StorageConfig};
 use tasks::{Supervisor, Tasks};
-use telemetry::Lag;
 use tokio::sync::{mpsc, watch};
 use topology::{Parameters, StoredTransaction};
 
@@ -97,7 +97,7 @@ pub fn run_mediator(node: &Node, tasks: &Tasks, identity: Identity, setup: media
         epoch: node.held.epoch().clone(),
         identity,
         setup,
-        lag: Lag::default(),
+        client: ClientConfig::default(),
     };
     tasks.spawn_essential("mediator", mediator::run(context, tasks.clone())).detach();
 }
@@ -150,7 +150,7 @@ impl World {
             epoch,
             identity: manager_identity,
             setup,
-            lag: Lag::default(),
+            client: ClientConfig::default(),
         };
         let (requests, inbox) = mpsc::channel(10);
         // Nobody asks for anything in these tests, but the channel must stay open.
@@ -180,10 +180,16 @@ impl World {
         let (node, tasks) = Node::open(path, "participant", &migrations).await;
         node.db.check_statements(participant::STATEMENTS).await.unwrap();
         let epoch = node.held.epoch().clone();
-        let active =
-            Active::begin(node.db.clone(), epoch, &format!("p{n}"), interpreter.clone(), Lag::default(), tasks)
-                .await
-                .unwrap();
+        let active = Active::begin(
+            node.db.clone(),
+            epoch,
+            &format!("p{n}"),
+            interpreter.clone(),
+            ClientConfig::default(),
+            tasks,
+        )
+        .await
+        .unwrap();
         let registered = active.register("sync".into(), self.endpoints.clone(), false).await.unwrap();
         assert_eq!(registered.synchronizer, self.synchronizer);
         let here = watch::Sender::new(Some(active.clone()));
