@@ -49,6 +49,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Look into DARs.
+    Lf {
+        #[command(subcommand)]
+        command: LfCommand,
+    },
     /// Start a whole network on this machine under load; kill anything, and see that nothing is lost.
     Demo(Demo),
 }
@@ -77,6 +82,28 @@ pub(crate) enum ConfigCommand {
     },
     /// Print every key there is, one a line.
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LfCommand {
+    /// List packages, templates, choices and interfaces, with sizes.
+    Inspect {
+        /// The DAR.
+        #[arg(value_name = "FILE.dar")]
+        file: PathBuf,
+        /// How to print.
+        #[arg(short, long, default_value = "table")]
+        output: Output,
+    },
+    /// Print a definition as LF text.
+    Show {
+        /// The DAR.
+        #[arg(value_name = "FILE.dar")]
+        file: PathBuf,
+        /// Which definition.
+        #[arg(value_name = "Module:Name")]
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

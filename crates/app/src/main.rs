@@ -4,6 +4,7 @@ mod cli;
 mod configuration;
 mod daemon;
 mod demo;
+mod lf;
 mod status;
 
 use clap::Parser as _;
@@ -52,6 +53,13 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
             Err(error) => fail(&error, WRONG_INPUT),
         },
         Command::Config { command } => match configuration::run(&command) {
+            Ok(text) => {
+                print(&text);
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error, WRONG_INPUT),
+        },
+        Command::Lf { command } => match lf::run(&command) {
             Ok(text) => {
                 print(&text);
                 ExitCode::SUCCESS
