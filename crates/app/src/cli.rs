@@ -54,6 +54,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ScriptCommand,
     },
+    /// Look into DARs.
+    Lf {
+        #[command(subcommand)]
+        command: LfCommand,
+    },
     /// Start a whole network on this machine under load; kill anything, and see that nothing is lost.
     Demo(Demo),
 }
@@ -120,6 +125,28 @@ pub(crate) enum ScriptOutput {
     Json,
     /// For the build servers that read JUnit's XML.
     Junit,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LfCommand {
+    /// List packages, templates, choices and interfaces, with sizes.
+    Inspect {
+        /// The DAR.
+        #[arg(value_name = "FILE.dar")]
+        file: PathBuf,
+        /// How to print.
+        #[arg(short, long, default_value = "table")]
+        output: Output,
+    },
+    /// Print a definition as LF text.
+    Show {
+        /// The DAR.
+        #[arg(value_name = "FILE.dar")]
+        file: PathBuf,
+        /// Which definition.
+        #[arg(value_name = "Module:Name")]
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod cli;
 mod configuration;
 mod daemon;
+mod lf;
 mod screen;
 mod script_test;
 mod status;
@@ -69,6 +70,13 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
                 Err(error) => fail(&error, FAILED),
             }
         }
+        Command::Lf { command } => match lf::run(&command) {
+            Ok(text) => {
+                print(&text);
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error, WRONG_INPUT),
+        },
         Command::Demo(options) => {
             let headless = options.headless;
             let options = match options.into_demo() {

@@ -10,9 +10,8 @@ use crate::{
     typing::{Data, Head, Typed},
     value::V,
 };
-use base::{
-    ContractId, DottedName, Hash, Identifier, Name, PackageId, PackageName, PackageVersion, ParticipantId, Timestamp,
-};
+use base::{ContractId, DottedName, Hash, Identifier, Name, PackageId, PackageName, ParticipantId, Timestamp};
+use lf::version_order;
 use std::{collections::BTreeMap, sync::Arc};
 use transaction::{Parties, Value};
 
@@ -122,11 +121,6 @@ impl Prepared {
         let arguments: Vec<_> = last.into_iter().chain(self.arguments.iter().cloned()).chain([V::Unit]).collect();
         machine.start(self.function, arguments)
     }
-}
-
-/// Versions are ordered by their numbers, not by their texts.
-pub(crate) fn version_order(version: &PackageVersion) -> Vec<(usize, String)> {
-    version.as_str().split('.').map(|part| (part.len(), part.to_owned())).collect()
 }
 
 fn unknown(what: &TypeRef) -> Stop {

@@ -1,13 +1,8 @@
 //! The door: packages in, runs out.
 
-use crate::{
-    EngineError, Replay, Run, Submission,
-    command::{Work, version_order},
-    ledger::Seed,
-    registry::Registry,
-};
+use crate::{EngineError, Replay, Run, Submission, command::Work, ledger::Seed, registry::Registry};
 use base::{PackageId, PackageName, PackageVersion};
-use lf::{LanguageVersion, Package};
+use lf::{LanguageVersion, Package, version_order};
 use std::sync::{Arc, PoisonError, RwLock};
 use transaction::seed;
 

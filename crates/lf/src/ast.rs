@@ -68,7 +68,7 @@ pub enum Type {
 }
 
 /// A type of the language itself.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(missing_docs, reason = "each is what its name says in the language")]
 pub enum BuiltinType {
     Unit,

@@ -42,6 +42,28 @@ pub enum LfError {
     /// The language version is not read by this software.
     #[error("Daml-LF {0} is not supported: {1}")]
     Version(String, &'static str),
+    /// A definition violates a rule of the language.
+    #[error("package {package}, {place}: {what}; the rule is that {rule}")]
+    IllFormed {
+        /// The package.
+        package: String,
+        /// Module and definition.
+        place: String,
+        /// The rule.
+        rule: String,
+        /// What violates it.
+        what: String,
+    },
+    /// A package is no valid new version of another.
+    #[error("{present} cannot replace version {past}: {what}")]
+    NotAnUpgrade {
+        /// Name and version.
+        present: String,
+        /// The older version.
+        past: String,
+        /// What is not as it was.
+        what: String,
+    },
     /// A package refers to one that is not there.
     #[error("package {package} needs package {missing}, which is not there; upload it first or within the DAR")]
     MissingPackage {
@@ -66,6 +88,8 @@ impl Coded for LfError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::ZipBomb(_) => codes::ZIP_BOMB,
+            Self::NotAnUpgrade { .. } => codes::DAR_NOT_VALID_UPGRADE,
+            Self::IllFormed { .. } => codes::DAR_VALIDATION_ERROR,
             Self::MissingPackage { .. } => codes::DAR_NOT_SELF_CONSISTENT,
             Self::Version(..) => codes::ALLOWED_LANGUAGE_VERSIONS,
             _ => codes::DAR_PARSE_ERROR,

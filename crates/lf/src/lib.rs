@@ -8,6 +8,7 @@
 mod archive;
 mod ast;
 mod builtin;
+mod check;
 mod dar;
 mod error;
 mod format;
@@ -17,6 +18,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 mod text;
+mod upgrade;
 mod version;
 mod walk;
 mod wire;
@@ -28,8 +30,10 @@ pub use ast::{
     RefId, RoundingMode, Scenario, Template, TemplateKey, Type, TypeConApp, TypeId, TypeSynonym, Update, ValueDef,
 };
 pub use builtin::Builtin;
+pub use check::{check_dar, check_package};
 pub use dar::{Dar, DarPackage, read_dar, write_dar};
 pub use error::LfError;
 pub use package::{Arena, Metadata, Package};
 pub use text::{assemble, assemble_payload};
+pub use upgrade::{check_upgrade, version_order};
 pub use version::LanguageVersion;

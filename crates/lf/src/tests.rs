@@ -160,7 +160,7 @@ fn a_package_that_is_not_there_is_missed() {
 }
 
 /// A package of which one expression is nested `depth` times in `Some`, in the shape of LF 2.1.
-fn nested(depth: usize) -> Vec<u8> {
+pub(crate) fn nested(depth: usize) -> Vec<u8> {
     fn varint(mut value: usize, out: &mut Vec<u8>) {
         while value >= 0x80 {
             out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);

@@ -31,3 +31,10 @@ pub fn assemble_payload(sources: &str, name: &PackageName, version: &PackageVers
 pub fn assemble(sources: &str, name: &PackageName, version: &PackageVersion) -> Result<Vec<u8>, LfError> {
     dar::write_dar(&assemble_payload(sources, name, version)?, &[])
 }
+
+/// A type as LF text, in an arena of its own.
+pub(crate) fn parse_type(source: &str) -> Result<(crate::Arena, crate::TypeId), LfError> {
+    let mut parser = Parser::new(source, PackageId::new("self").expect("a symbolic package id is one"))?;
+    let ty = parser.ty()?;
+    Ok((parser.finish(), ty))
+}

@@ -118,7 +118,7 @@ impl Interpreter for DamlEngine {
 
     fn read_dar(&self, dar: &[u8]) -> Result<Dar, InterpretationError> {
         let dar = lf::read_dar(dar).map_err(refused)?;
-        runnable(&dar)?;
+        crate::upload::check(&self.0, &dar)?;
         let package = |read: lf::DarPackage| {
             let metadata = read.package.metadata();
             DarPackage {
@@ -146,16 +146,6 @@ impl Interpreter for DamlEngine {
     fn has_package(&self, id: &PackageId) -> bool {
         self.0.has_package(id)
     }
-}
-
-/// Refuses packages of versions that cannot be run.
-fn runnable(dar: &lf::Dar) -> Result<(), InterpretationError> {
-    let package = dar.packages.iter().find(|p| !Engine::runs(p.package.language_version()));
-    package.map_or(Ok(()), |p| {
-        let (id, version) = (p.package.id(), p.package.language_version());
-        let message = format!("package {id} is of LF {version}; LF 2.1 and 2.2 are run, compile it for one of them");
-        Err(InterpretationError { code: codes::ALLOWED_LANGUAGE_VERSIONS, message })
-    })
 }
 
 impl Enrich for DamlEngine {

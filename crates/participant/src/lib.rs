@@ -16,6 +16,7 @@ mod packages;
 mod shell;
 mod store;
 mod submit;
+mod upload;
 mod writes;
 
 pub use active::Active;

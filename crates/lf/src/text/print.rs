@@ -1,10 +1,10 @@
 //! Packages as LF text, for people who look into them. What is shown can be assembled again.
 
 use crate::{
-    BuiltinType, Choice, DataCons, DataType, ExprId, Interface, Kind, KindId, NameId, Package, RefId, Template, Type,
-    TypeId,
+    BuiltinType, Choice, DataCons, DataType, ExceptionDef, ExprId, Interface, Kind, KindId, NameId, Package, RefId,
+    Template, Type, TypeId, TypeSynonym, ValueDef,
 };
-use base::Name;
+use base::{DottedName, Name};
 use std::fmt;
 
 /// What is still to be shown, innermost first: instead of recursion.
@@ -122,6 +122,40 @@ impl fmt::Display for Package {
 }
 
 impl Package {
+    /// All definitions with a name, as LF text.
+    #[must_use]
+    pub fn definition_text(&self, module: &DottedName, entity: &DottedName) -> Option<String> {
+        struct Shown<'p>(&'p Package, Parts);
+        impl fmt::Display for Shown<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Printer(self.0).write(f, Parts(self.1.0.clone()))
+            }
+        }
+        let (printer, mut parts) = (Printer(self), Parts::default());
+        if let Some(synonym) = self.synonym(module, entity) {
+            printer.synonym(&mut parts, synonym);
+        }
+        if let Some(data_type) = self.data_type(module, entity).filter(|data| !matches!(data.cons, DataCons::Interface))
+        {
+            printer.data_type(&mut parts, data_type);
+        }
+        if let Some(value) = self.value(module, entity) {
+            printer.value(&mut parts, value);
+        }
+        if let Some(template) = self.template(module, entity) {
+            printer.template(&mut parts, template);
+        }
+        if let Some(exception) = self.exception(module, entity) {
+            printer.exception(&mut parts, exception);
+        }
+        if let Some(interface) = self.interface(module, entity) {
+            printer.interface(&mut parts, interface);
+        }
+        let shown = Shown(self, parts).to_string();
+        let shown = shown.trim_start();
+        (!shown.is_empty()).then(|| shown.to_owned())
+    }
+
     /// A type as LF text.
     #[must_use]
     pub fn type_text(&self, id: TypeId) -> String {
@@ -259,29 +293,35 @@ impl Printer<'_> {
         for module in self.0.modules() {
             out.text(format!("module {} {{", module.name));
             out.indented(|out| {
-                for synonym in &module.synonyms {
-                    out.line().text(format!("synonym {} ", synonym.name));
-                    synonym.params.iter().for_each(|param| self.type_binder(out, *param));
-                    out.text(" = ").ty(synonym.ty).text(";");
-                }
+                module.synonyms.iter().for_each(|synonym| self.synonym(out, synonym));
                 // Interfaces are shown whole below.
                 let shown = |data_type: &&DataType| !matches!(data_type.cons, DataCons::Interface);
                 module.data_types.iter().filter(shown).for_each(|data_type| self.data_type(out, data_type));
-                for value in &module.values {
-                    out.line().text(format!("val {} : ", value.name)).ty(value.ty).text(" =");
-                    out.indented(|out| {
-                        out.line().expr(value.body, Position::Free).text(";");
-                    });
-                }
+                module.values.iter().for_each(|value| self.value(out, value));
                 module.templates.iter().for_each(|template| self.template(out, template));
-                for exception in &module.exceptions {
-                    out.line().text(format!("exception {} = {{ message ", exception.name));
-                    out.expr(exception.message, Position::Free).text(" };");
-                }
+                module.exceptions.iter().for_each(|exception| self.exception(out, exception));
                 module.interfaces.iter().for_each(|interface| self.interface(out, interface));
             });
             out.line().text("}").line();
         }
+    }
+
+    fn synonym(self, out: &mut Parts, synonym: &TypeSynonym) {
+        out.line().text(format!("synonym {} ", synonym.name));
+        synonym.params.iter().for_each(|param| self.type_binder(out, *param));
+        out.text(" = ").ty(synonym.ty).text(";");
+    }
+
+    fn value(self, out: &mut Parts, value: &ValueDef) {
+        out.line().text(format!("val {} : ", value.name)).ty(value.ty).text(" =");
+        out.indented(|out| {
+            out.line().expr(value.body, Position::Free).text(";");
+        });
+    }
+
+    fn exception(self, out: &mut Parts, exception: &ExceptionDef) {
+        out.line().text(format!("exception {} = {{ message ", exception.name));
+        out.expr(exception.message, Position::Free).text(" };");
     }
 
     fn data_type(self, out: &mut Parts, data_type: &DataType) {
