@@ -202,6 +202,7 @@ impl<'a> Lowering<'a> {
             | Op::InterfaceSignatories
             | Op::InterfaceObservers
             | Op::InterfaceTypeRep
+            | Op::ByKey { .. }
             | Op::TimeLess => (1, 1),
         }
     }
