@@ -100,6 +100,10 @@ impl Lowering<'_> {
         let loaded = self.loaded;
         match loaded.package.expr(id) {
             Expr::Update(update) => self.run_update(id, update, tail),
+            Expr::TypeApp { types, .. } if loaded.package.language_version().is_v1() && self.has_scale(types) => {
+                self.plan([Task::Op(Self::unit()), Task::Expr(id, false), Task::Call(1, tail)]);
+                Ok(())
+            }
             Expr::TypeApp { function: inner, .. } | Expr::TypeAbs { body: inner, .. } => {
                 self.plan([Task::Run(*inner, tail)]);
                 Ok(())
