@@ -189,7 +189,7 @@ fn find(registry: &Registry, id: &Identifier, key: &Value) -> Result<Prepared, S
     let loaded = registry.need(&id.package)?;
     let ty = loaded.template(id).and_then(|(_, template)| template.key.as_ref()).map(|key| key.ty);
     let ty = ty.ok_or_else(|| Stop::error(EngineError::Preprocessing(format!("{id} has no key"))))?;
-    let function = template(registry, id, Key::FindByKey)?;
+    let function = template(registry, id, Key::Find)?;
     let head = Typed::closed(loaded, ty).head(registry).map_err(|package| Stop::package(&package))?;
     Ok(Prepared { function, takes_last: false, arguments: vec![to_machine(registry, key, head).map_err(fit)?] })
 }

@@ -26,11 +26,11 @@ pub(crate) enum Key {
     Fetch(u32, u32),
     FetchInterface(u32, u32),
     /// `\key token -> contract id`.
-    FindByKey(u32, u32),
+    Find(u32, u32),
     /// `\key token -> {contract, contractId}`.
-    FetchByKey(u32, u32),
+    FetchFound(u32, u32),
     /// `\key token -> perhaps a contract id`.
-    LookupByKey(u32, u32),
+    Lookup(u32, u32),
     /// `\contract-id argument token -> result`.
     Choice(u32, u32, u32),
     InterfaceChoice(u32, u32, u32),
@@ -97,7 +97,7 @@ impl Loaded {
                 keys.extend([Key::Create(m, t), Key::Info(m, t), Key::Fetch(m, t)]);
                 keys.extend([Key::Signatories(m, t), Key::Observers(m, t)]);
                 if template.key.is_some() {
-                    keys.extend([Key::FindByKey(m, t), Key::FetchByKey(m, t), Key::LookupByKey(m, t)]);
+                    keys.extend([Key::Find(m, t), Key::FetchFound(m, t), Key::Lookup(m, t)]);
                 }
                 keys.extend((0..template.choices.len()).map(|c| Key::Choice(m, t, small(c))));
                 for (i, instance) in template.implements.iter().enumerate() {

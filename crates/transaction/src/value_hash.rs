@@ -25,8 +25,8 @@ pub fn hash_contract_instance(instance: &ContractInstance) -> Hash {
     crypto::sha256(&data)
 }
 
-/// The hash of a contract key of LF 1.x before upgrades ("legacy"), by which it is compared between participants:
-/// template, package id included, and value. The value must hold no contract ids.
+/// The hash of a contract key, which must hold no contract ids: template, package id included, and value, in the legacy
+/// scheme. Not yet compared with the field's.
 #[must_use]
 pub fn hash_contract_key(template: &Identifier, value: &Value) -> Hash {
     let mut data = vec![LEGACY, PURPOSE_KEY];

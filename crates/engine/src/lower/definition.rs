@@ -87,7 +87,7 @@ impl<'a> Lowering<'a> {
                 self.fetch(id, false);
                 Some(Ok(()))
             }
-            Key::FindByKey(m, t) | Key::FetchByKey(m, t) | Key::LookupByKey(m, t) => {
+            Key::Find(m, t) | Key::FetchFound(m, t) | Key::Lookup(m, t) => {
                 let (id, template) = self.template_at(m, t)?;
                 Some(self.by_key(key, id, template.key.as_ref()?))
             }
@@ -171,8 +171,8 @@ impl<'a> Lowering<'a> {
         self.function(2);
         self.plan([Task::Op(Op::Local(1)), Task::Expr(key.maintainers, false), Task::Call(1, false)]);
         self.work()?;
-        self.emit(Op::ByKey { slot: 1, template, looking: matches!(kind, Key::LookupByKey(..)) });
-        if matches!(kind, Key::FetchByKey(..)) {
+        self.emit(Op::ByKey { slot: 1, template, looking: matches!(kind, Key::Lookup(..)) });
+        if matches!(kind, Key::FetchFound(..)) {
             self.contract(2, template, false);
             self.emit(Op::Fetch { slot: 2, id: template, interface: false });
             self.emit(Op::Local(2));

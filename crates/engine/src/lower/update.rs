@@ -158,13 +158,13 @@ impl Lowering<'_> {
             | Update::ExerciseInterface { .. }
             | Update::Fetch { .. }
             | Update::FetchInterface { .. } => self.ledger_action(id, Some(tail))?,
-            Update::FetchByKey(by_key) => self.run_by_key(by_key, Key::FetchByKey, tail)?,
-            Update::LookupByKey(by_key) => self.run_by_key(by_key, Key::LookupByKey, tail)?,
+            Update::FetchByKey(by_key) => self.run_by_key(by_key, Key::FetchFound, tail)?,
+            Update::LookupByKey(by_key) => self.run_by_key(by_key, Key::Lookup, tail)?,
             Update::ExerciseByKey { template, choice, key, argument } => {
                 let (id, name) = (self.reference(*template), self.loaded.package.name(*choice));
                 let exercise = self.registry.need(&id.package)?.choice(id, name);
                 let exercise = exercise.ok_or_else(|| ill_typed(format!("{id} has no choice {name}")))?;
-                let find = self.template(*template, Key::FindByKey)?;
+                let find = self.template(*template, Key::Find)?;
                 self.plan([
                     Task::Op(Self::unit()),
                     Task::Expr(*argument, false),
