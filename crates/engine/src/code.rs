@@ -165,7 +165,8 @@ pub(crate) enum Op {
     Verify {
         slot: u32,
     },
-    /// Pops signatories and observers (a record of the two), below it the argument; pushes the contract id.
+    /// Pops signatories and observers (a record of the two, or with a key and its maintainers of four), below it the
+    /// argument; pushes the contract id.
     Create,
     /// Pops observers, controllers; the argument, contract id are in the function's slots.
     Begin {
@@ -180,6 +181,13 @@ pub(crate) enum Op {
         slot: u32,
         id: u32,
         interface: bool,
+    },
+    /// With the key in this slot: pops its maintainers, pushes the id of the contract that has it, which is to be used;
+    /// or, looking, perhaps such an id.
+    ByKey {
+        slot: u32,
+        template: u32,
+        looking: bool,
     },
     Time,
     /// Pops a timestamp.

@@ -43,6 +43,8 @@ pub enum Command {
     Create { template: TypeRef, argument: Value },
     /// Exercise a choice that the template or interface declares.
     Exercise { template: TypeRef, contract_id: ContractId, choice: Name, argument: Value },
+    /// Exercise a choice on the contract that has a key.
+    ExerciseByKey { template: TypeRef, key: Value, choice: Name, argument: Value },
     /// Create a contract and exercise a choice on it.
     CreateAndExercise { template: TypeRef, create_argument: Value, choice: Name, choice_argument: Value },
 }
@@ -176,6 +178,16 @@ fn create(registry: &Registry, id: &Identifier, argument: &Value) -> Result<Prep
     Ok(Prepared { function, takes_last: false, arguments: vec![argument] })
 }
 
+/// Finding the contract of a key.
+fn find(registry: &Registry, id: &Identifier, key: &Value) -> Result<Prepared, Stop> {
+    let loaded = registry.need(&id.package)?;
+    let ty = loaded.template(id).and_then(|(_, template)| template.key.as_ref()).map(|key| key.ty);
+    let ty = ty.ok_or_else(|| Stop::error(EngineError::Preprocessing(format!("{id} has no key"))))?;
+    let function = template(registry, id, Key::Find)?;
+    let head = Typed::closed(loaded, ty).head(registry).map_err(|package| Stop::package(&package))?;
+    Ok(Prepared { function, takes_last: false, arguments: vec![to_machine(registry, key, head).map_err(fit)?] })
+}
+
 /// The type of a choice's argument and of its result.
 pub(crate) fn choice_types(loaded: &Arc<Loaded>, owner: &Identifier, choice: &Name) -> Option<(Typed, Typed)> {
     let choices = match (loaded.template(owner), loaded.interface(owner)) {
@@ -218,6 +230,10 @@ impl Work {
                 Command::Exercise { template, contract_id, choice, argument } => {
                     let id = resolve(registry, template, preferences)?;
                     Ok(vec![on(contract_id, exercise(registry, &id, choice, argument)?)])
+                }
+                Command::ExerciseByKey { template, key, choice, argument } => {
+                    let id = resolve(registry, template, preferences)?;
+                    Ok(vec![find(registry, &id, key)?, exercise(registry, &id, choice, argument)?])
                 }
                 Command::CreateAndExercise { template, create_argument, choice, choice_argument } => {
                     let id = resolve(registry, template, preferences)?;

@@ -64,6 +64,26 @@ pub enum EngineError {
         /// The template under which it is used.
         template: Identifier,
     },
+    /// The key of a contract is none.
+    #[error("a key of {template} cannot be one: {why}")]
+    ContractKey {
+        /// The template.
+        template: Identifier,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// There is a contract of that key already.
+    #[error("there is already a contract of {template} with the same key")]
+    DuplicateContractKey {
+        /// The template.
+        template: Identifier,
+    },
+    /// There is no contract of that key.
+    #[error("there is no contract of {template} with that key")]
+    ContractKeyNotFound {
+        /// The template.
+        template: Identifier,
+    },
     /// Somebody's authority is missing.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
@@ -171,7 +191,11 @@ impl Coded for EngineError {
             Self::MalformedText => codes::MALFORMED_TEXT,
             Self::ValueNesting => codes::VALUE_NESTING,
             Self::UnknownPackageName(_) => codes::UNRESOLVED_PACKAGE_NAME,
-            Self::NotSerializable(_) | Self::Limit(_) | Self::IllTyped(_) => codes::DAML_INTERPRETATION_ERROR,
+            Self::DuplicateContractKey { .. } => codes::DUPLICATE_CONTRACT_KEY,
+            Self::ContractKeyNotFound { .. } => codes::CONTRACT_KEY_NOT_FOUND,
+            Self::ContractKey { .. } | Self::NotSerializable(_) | Self::Limit(_) | Self::IllTyped(_) => {
+                codes::DAML_INTERPRETATION_ERROR
+            }
         }
     }
 

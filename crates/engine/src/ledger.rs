@@ -1,9 +1,11 @@
 //! The transaction on the way: nodes, scopes, which contracts are active, and who authorizes.
 
-use crate::{EngineError, normalize::normalize, run::Stop, value::V};
+use crate::{EngineError, KeyOf, normalize::normalize, run::Stop, value::V};
 use base::{ContractId, Hash, Identifier, PackageId, PackageName, Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
-use transaction::{ContractInstance, Exercise, Node, NodeId, Parties, Rollback, Transaction, Value, seed};
+use transaction::{
+    ContractInstance, ContractKey, Exercise, Node, NodeId, Parties, QueryByKey, Rollback, Transaction, Value, seed,
+};
 
 /// Whether a contract can be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +53,8 @@ struct Scope {
 enum Done {
     Created(ContractId),
     Consumed(ContractId),
+    /// Which contract the key had before.
+    Key(KeyOf, Option<ContractId>),
 }
 
 /// Where a `try` began.
@@ -74,6 +78,10 @@ pub(crate) struct Ledger {
     /// Which version of a package implements interfaces; the contract's own where a name is missing.
     pub(crate) resolution: BTreeMap<PackageName, PackageId>,
     contracts: BTreeMap<ContractId, Option<Known>>,
+    /// The contracts of keys that the transaction has met. No two active contracts have the same key.
+    keys: BTreeMap<KeyOf, Option<ContractId>>,
+    /// The contract that was just found by its key.
+    found: Option<ContractId>,
     nodes: Draft,
     scopes: Vec<Scope>,
     contexts: Vec<Context>,
@@ -91,6 +99,8 @@ impl Ledger {
             time_used: false,
             resolution: BTreeMap::new(),
             contracts: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            found: None,
             nodes: Vec::new(),
             scopes: vec![Scope::default()],
             contexts: vec![Context { seed, authorizers, next_child: 0 }],
@@ -107,6 +117,49 @@ impl Ledger {
     pub(crate) fn answer(&mut self, id: ContractId, instance: Option<ContractInstance>) {
         let known = |instance| Known { instance: Arc::new(instance), state: State::Active, views: Vec::new() };
         self.contracts.insert(id, instance.map(known));
+    }
+
+    /// The answer to the question for a key: what the ledger has. The transaction may have archived it already.
+    pub(crate) fn answer_key(&mut self, key: KeyOf, contract: Option<ContractId>) {
+        let is_active = |id: &ContractId| match self.contracts.get(id) {
+            Some(Some(known)) => known.state == State::Active,
+            _ => true,
+        };
+        self.keys.insert(key, contract.filter(is_active));
+    }
+
+    /// The contract of a key; `None` if nothing is known of the key yet.
+    pub(crate) fn by_key(&self, key: &KeyOf) -> Option<&Option<ContractId>> {
+        self.keys.get(key)
+    }
+
+    /// Notes that what comes next uses a contract by its key.
+    pub(crate) fn note_found(&mut self, id: ContractId) {
+        self.found = Some(id);
+    }
+
+    /// Whether the contract was just found by its key.
+    pub(crate) fn is_by_key(&mut self, id: &ContractId) -> bool {
+        self.found.take_if(|found| found == id).is_some()
+    }
+
+    fn set_key(
+        &mut self,
+        template: &Identifier,
+        key: &ContractKey,
+        now: Option<ContractId>,
+        before: Option<ContractId>,
+    ) {
+        let key = KeyOf { template: template.clone(), value: key.value.clone() };
+        self.keys.insert(key.clone(), now);
+        self.log.push(Done::Key(key, before));
+    }
+
+    pub(crate) fn query(&mut self, node: QueryByKey) -> Result<(), EngineError> {
+        self.next_seed()?;
+        let child = self.attach(Node::QueryByKey(node))?;
+        self.add_child(child);
+        Ok(())
     }
 
     /// A contract that must be active.
@@ -163,6 +216,9 @@ impl Ledger {
         let child = self.attach(Node::Create(create))?;
         self.add_child(child);
         let views = vec![(instance.template.clone(), argument, true)];
+        if let Some(key) = &instance.key {
+            self.set_key(&instance.template, key, Some(contract_id.clone()), None);
+        }
         self.contracts.insert(contract_id.clone(), Some(Known { instance, state: State::Active, views }));
         self.log.push(Done::Created(contract_id.clone()));
         Ok(contract_id)
@@ -182,7 +238,12 @@ impl Ledger {
         let consumed = exercise.consuming.then(|| exercise.contract_id.clone());
         let node = self.attach(Node::Exercise(exercise))?;
         if let Some(id) = consumed {
-            self.active(&id)?.state = State::Consumed;
+            let known = self.active(&id)?;
+            known.state = State::Consumed;
+            let instance = known.instance.clone();
+            if let Some(key) = &instance.key {
+                self.set_key(&instance.template, key, None, Some(id.clone()));
+            }
             self.log.push(Done::Consumed(id));
         }
         self.scopes.push(Scope { exercise: Some(node), children: Vec::new() });
@@ -226,6 +287,10 @@ impl Ledger {
         }
         for done in self.log.split_off(mark.log).into_iter().rev() {
             let (id, state) = match done {
+                Done::Key(key, before) => {
+                    self.keys.insert(key, before);
+                    continue;
+                }
                 Done::Created(id) => (id, State::Undone),
                 Done::Consumed(id) => (id, State::Active),
             };

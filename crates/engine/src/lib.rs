@@ -32,5 +32,5 @@ pub use command::{Command, PackageRef, Replay, RootAction, Submission, TypeRef};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use evaluate::{Evaluation, Progress};
-pub use run::{Outcome, Question, Run, Step};
+pub use run::{KeyOf, Outcome, Question, Run, Step};
 pub use term::Term;

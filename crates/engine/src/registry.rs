@@ -25,6 +25,12 @@ pub(crate) enum Key {
     /// `\contract-id token -> argument`.
     Fetch(u32, u32),
     FetchInterface(u32, u32),
+    /// `\key token -> contract id`.
+    Find(u32, u32),
+    /// `\key token -> {contract, contractId}`.
+    FetchFound(u32, u32),
+    /// `\key token -> perhaps a contract id`.
+    Lookup(u32, u32),
     /// `\contract-id argument token -> result`.
     Choice(u32, u32, u32),
     InterfaceChoice(u32, u32, u32),
@@ -90,6 +96,9 @@ impl Loaded {
                 templates.insert(name(&template.name), (m, t));
                 keys.extend([Key::Create(m, t), Key::Info(m, t), Key::Fetch(m, t)]);
                 keys.extend([Key::Signatories(m, t), Key::Observers(m, t)]);
+                if template.key.is_some() {
+                    keys.extend([Key::Find(m, t), Key::FetchFound(m, t), Key::Lookup(m, t)]);
+                }
                 keys.extend((0..template.choices.len()).map(|c| Key::Choice(m, t, small(c))));
                 for (i, instance) in template.implements.iter().enumerate() {
                     let i = small(i);

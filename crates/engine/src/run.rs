@@ -7,9 +7,9 @@ use crate::{
     machine::Machine,
     value::V,
 };
-use base::{ContractId, Hash, PackageId, PackageName, Timestamp};
+use base::{ContractId, Hash, Identifier, PackageId, PackageName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use transaction::{ContractInstance, Parties, Transaction};
+use transaction::{ContractInstance, Parties, Transaction, Value};
 
 /// What a run wants to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,6 +18,17 @@ pub enum Question {
     Contract(ContractId),
     /// A package, to be given to the [`Engine`].
     Package(PackageId),
+    /// The active contract of a key, to be given with [`Run::answer_key`].
+    Key(KeyOf),
+}
+
+/// A key of a template's contracts.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct KeyOf {
+    /// The template.
+    pub template: Identifier,
+    /// The key, as the ledger stores it.
+    pub value: Value,
 }
 
 /// How far a run has come.
@@ -124,7 +135,7 @@ impl Run {
             return end.clone();
         }
         match &self.asked {
-            Some(question @ Question::Contract(_)) => return Step::Need(question.clone()),
+            Some(question @ (Question::Contract(_) | Question::Key(_))) => return Step::Need(question.clone()),
             Some(Question::Package(id)) => {
                 if !self.engine.has_package(id) {
                     return self.finish(Step::Error(EngineError::MissingPackage(id.clone())));
@@ -194,6 +205,20 @@ impl Run {
     #[must_use]
     pub fn uncaught(&self) -> Option<Term> {
         self.machine.uncaught.clone().map(Term)
+    }
+
+    /// The active contract of the key that was asked for, or that there is none.
+    pub fn answer_key(&mut self, contract: Option<ContractId>) -> Result<(), EngineError> {
+        match self.asked.take() {
+            Some(Question::Key(key)) => {
+                self.machine.ledger.answer_key(key, contract);
+                Ok(())
+            }
+            other => {
+                self.asked = other;
+                Err(EngineError::UnexpectedAnswer)
+            }
+        }
     }
 
     /// The contract that was asked for, or that there is none which the submitters may use.

@@ -167,6 +167,14 @@ impl Term {
         }
     }
 
+    /// A field of a structural record.
+    #[must_use]
+    pub fn struct_field(&self, name: &str) -> Option<Self> {
+        let V::Struct(fields) = &self.0 else { return None };
+        let place = fields.labels.iter().position(|label| label.as_str() == name)?;
+        fields.fields.get(place).cloned().map(Self)
+    }
+
     /// The type of a record and its fields in order.
     #[must_use]
     pub fn as_record(&self) -> Option<(&Identifier, Vec<Self>)> {
@@ -319,6 +327,7 @@ impl Stop {
             Self::Error(error) => *error,
             Self::Need(Question::Package(id)) => EngineError::MissingPackage(id),
             Self::Need(Question::Contract(id)) => EngineError::ContractNotFound(id),
+            Self::Need(Question::Key(key)) => EngineError::ContractKeyNotFound { template: key.template },
             Self::Throw(_) => EngineError::IllTyped("an exception came from nowhere".into()),
         }
     }

@@ -3,6 +3,7 @@
 mod actions;
 mod all;
 mod examples;
+mod keys;
 mod pure;
 mod terms;
 mod upgrade;
@@ -60,6 +61,13 @@ fn drive(mut run: Run, contracts: &BTreeMap<ContractId, ContractInstance>) -> Re
             Step::Error(error) => return Err(error),
             Step::Interrupted => {}
             Step::Need(Question::Contract(id)) => run.answer_contract(contracts.get(&id).cloned()).unwrap(),
+            Step::Need(Question::Key(key)) => {
+                let has = |instance: &ContractInstance| {
+                    instance.template == key.template && instance.key.as_ref().is_some_and(|of| of.value == key.value)
+                };
+                let found = contracts.iter().find(|(_, instance)| has(instance)).map(|(id, _)| id.clone());
+                run.answer_key(found).unwrap();
+            }
             Step::Need(Question::Package(id)) => panic!("package {id} is missing"),
         }
     }
@@ -123,6 +131,11 @@ impl Ledger {
         let transaction = outcome.transaction;
         transaction.authorize(&parties(act_as)).unwrap();
         self.check_replay(&parties(act_as), outcome.seed, &transaction);
+        self.apply(&transaction);
+        Ok(transaction)
+    }
+
+    fn apply(&mut self, transaction: &Transaction) {
         let undone = transaction.rolled_back();
         for (id, node) in transaction.nodes() {
             match node {
@@ -134,7 +147,6 @@ impl Ledger {
                 _ => {}
             }
         }
-        Ok(transaction)
     }
 
     /// Reinterprets each action, at whatever depth, as those who see only its view do.

@@ -10,7 +10,7 @@ use crate::{
     View,
 };
 use base::{ContractId, Identifier, PackageId, PartyId, Timestamp, UserId};
-use engine::{Engine, EngineError};
+use engine::{Engine, EngineError, KeyOf};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -124,12 +124,11 @@ impl ScriptLedger for MemoryLedger {
         template: &Identifier,
         key: &Value,
     ) -> Result<Option<ActiveContract>, LedgerError> {
-        let is_it = |instance: &ContractInstance| {
-            instance.template == *template && instance.key.as_ref().is_some_and(|known| known.value == *key)
-        };
-        let mut all = self.contracts.iter().filter(|(_, c)| self.is_usable(c) && is_it(&c.instance));
-        let found = all.find(|(_, contract)| !contract.instance.stakeholders.is_disjoint(parties));
-        Ok(found.map(|(id, contract)| self.shown(id, contract)))
+        let key = KeyOf { template: template.clone(), value: key.clone() };
+        match self.of_key(&key) {
+            Some(id) => self.contract(parties, &id),
+            None => Ok(None),
+        }
     }
 
     fn view(&mut self, contract: &ActiveContract, interface: &Identifier) -> Result<Option<View>, LedgerError> {

@@ -238,9 +238,18 @@ impl Reader<'_> {
         Ok((ty.clone(), value.to_value()?))
     }
 
-    /// A choice is called like the type of its argument.
+    /// A choice is called like the type of its argument. The first version with interfaces wraps the argument.
     fn choice(self, record: &Term, name: &str) -> Result<(Name, Value), RunError> {
-        let (ty, value) = self.template(record, name)?;
+        let any = self.unwrap(&self.field(record, name)?)?;
+        let wrapped = any.any_value().and_then(|value| value.struct_field("choice"));
+        let (ty, value) = match &wrapped {
+            Some(argument) => (argument.as_record().map(|(ty, _)| ty.clone()), argument.to_value()?),
+            None => {
+                let (ty, value) = any.as_any().ok_or_else(|| malformed(name))?;
+                (Some(ty.clone()), value.to_value()?)
+            }
+        };
+        let ty = ty.ok_or_else(|| malformed(name))?;
         let choice = Name::new(ty.entity.as_str()).map_err(|error| RunError::Question(error.to_string()))?;
         Ok((choice, value))
     }
@@ -259,6 +268,12 @@ impl Reader<'_> {
                 let (choice, argument) = self.choice(&fields, "argE")?;
                 let template = self.reference(&id, exactly)?;
                 Ok((Command::Exercise { template, contract_id, choice, argument }, id.package))
+            }
+            "ExerciseByKey" => {
+                let (id, key) = (self.ty(&fields, "tplId")?, self.key(&fields, "keyE")?);
+                let (choice, argument) = self.choice(&fields, "argE")?;
+                let template = self.reference(&id, exactly)?;
+                Ok((Command::ExerciseByKey { template, key, choice, argument }, id.package))
             }
             "CreateAndExercise" => {
                 let (id, create_argument) = self.template(&fields, "tplArgCE")?;

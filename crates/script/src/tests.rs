@@ -99,6 +99,14 @@ fn exercise_app() {
     all_pass("my-exercise-app.bf81029c.dar", 1);
 }
 
+/// Of SDK 2, whose scripts ask by constructors, and whose models have keys and scales.
+#[test]
+fn of_the_first_major_version() {
+    all_pass("dummy.9c5a5a83.dar", 1);
+    all_pass("lib-with-script-0.0.1-sdk-2.2.0-lf-1.14.06396d74.dar", 1);
+    all_pass("2.4.2-quickstart-finance-0.0.1.8c6ec90f.dar", 3);
+}
+
 #[test]
 fn splice_amulet() {
     all_pass("splice-amulet-test-0.1.6.5d76be6f.dar", 47);

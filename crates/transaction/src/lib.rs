@@ -37,7 +37,7 @@ pub use numeric::{Numeric, NumericError};
 pub use shared::Shared;
 pub use tree::{MalformedTransaction, Transaction, TransactionBuilder};
 pub use value::{Enum, Field, Record, TooDeep, Value, Variant};
-pub use value_hash::{hash_change_id, hash_contract_instance};
+pub use value_hash::{hash_change_id, hash_contract_instance, hash_contract_key};
 pub use walk::Walk;
 
 /// A set of parties in their order, which is also the order in which they are hashed.

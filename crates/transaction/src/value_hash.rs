@@ -10,6 +10,7 @@ use base::{CommandId, DottedName, Hash, Identifier, UserId};
 const LEGACY: u8 = 0;
 const UPGRADE_FRIENDLY: u8 = 1;
 /// Second byte: what the hash is for.
+const PURPOSE_KEY: u8 = 2;
 const PURPOSE_CONTRACT: u8 = 5;
 const PURPOSE_CHANGE_ID: u8 = 6;
 
@@ -21,6 +22,16 @@ pub fn hash_contract_instance(instance: &ContractInstance) -> Hash {
     add_text(&mut data, instance.package_name.as_str());
     add_identifier(&mut data, &instance.template);
     add_value(&mut data, &instance.argument);
+    crypto::sha256(&data)
+}
+
+/// The hash of a contract key, which must hold no contract ids: template, package id included, and value, in the legacy
+/// scheme. Not yet compared with the field's.
+#[must_use]
+pub fn hash_contract_key(template: &Identifier, value: &Value) -> Hash {
+    let mut data = vec![LEGACY, PURPOSE_KEY];
+    add_identifier(&mut data, template);
+    add_value(&mut data, value);
     crypto::sha256(&data)
 }
 

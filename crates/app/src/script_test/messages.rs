@@ -3,8 +3,8 @@
 use base::Identifier;
 use canton_proto::com::daml::ledger::api::v2::{
     self as api, CreateAndExerciseCommand, CreateCommand, CreatedEvent, CumulativeFilter, DisclosedContract,
-    EventFormat, ExerciseCommand, ExercisedEvent, Filters, WildcardFilter, command::Command as Sum,
-    cumulative_filter::IdentifierFilter, event::Event as EventSum,
+    EventFormat, ExerciseByKeyCommand, ExerciseCommand, ExercisedEvent, Filters, WildcardFilter,
+    command::Command as Sum, cumulative_filter::IdentifierFilter, event::Event as EventSum,
 };
 use engine::{Command, PackageRef, TypeRef};
 use ledger_api::{read_value, value_message};
@@ -46,6 +46,12 @@ pub(super) fn command(command: &Command) -> api::Command {
         Command::Exercise { template, contract_id, choice, argument } => Sum::Exercise(ExerciseCommand {
             template_id: identifier(template),
             contract_id: contract_id.to_string(),
+            choice: choice.to_string(),
+            choice_argument: Some(value_message(argument)),
+        }),
+        Command::ExerciseByKey { template, key, choice, argument } => Sum::ExerciseByKey(ExerciseByKeyCommand {
+            template_id: identifier(template),
+            contract_key: Some(value_message(key)),
             choice: choice.to_string(),
             choice_argument: Some(value_message(argument)),
         }),

@@ -10,11 +10,20 @@ use crate::{
     value::V,
 };
 use base::Identifier;
-use lf::{ExprId, NameId, RefId, TypeId};
+use lf::{ExprId, NameId, RefId, Type, TypeId};
 use std::{collections::BTreeMap, sync::Arc};
+use transaction::Numeric;
 
 /// A variable that no model can name: the value that an update action was made with.
 pub(super) const HIDDEN: NameId = NameId(u32::MAX);
+
+/// Variables for scales come from here on: a type's variable and an expression's may have the same name.
+const SCALES: u32 = 1 << 31;
+
+/// The variable that holds a number of the scale that a type variable stands for.
+pub(super) fn scale_name(name: NameId) -> NameId {
+    NameId(name.0 | SCALES)
+}
 
 /// One piece of work. An expression, when done, has pushed one value, also where it is a tail and has returned.
 pub(super) enum Task {
@@ -23,6 +32,8 @@ pub(super) enum Task {
     /// Evaluate to an update action and run it.
     Run(ExprId, bool),
     Variable(NameId, bool),
+    /// A number of the scale that a type stands for.
+    Scale(TypeId),
     /// A ledger action as a value.
     Action(ExprId),
     /// What follows the first action of a block.
@@ -120,6 +131,7 @@ impl<'a> Lowering<'a> {
                     self.variable(name)?;
                     self.end(tail);
                 }
+                Task::Scale(ty) => self.scale(ty)?,
                 Task::Action(update) => self.ledger_action(update, None)?,
                 Task::Block(block) => self.block(block),
                 Task::Op(op) => self.emit(op),
@@ -202,6 +214,7 @@ impl<'a> Lowering<'a> {
             | Op::InterfaceSignatories
             | Op::InterfaceObservers
             | Op::InterfaceTypeRep
+            | Op::ByKey { .. }
             | Op::TimeLess => (1, 1),
         }
     }
@@ -301,6 +314,35 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// Whether a type is a scale that is passed on at run time: in LF 1, where functions of scales are functions.
+    pub(super) fn is_scale(&self, ty: TypeId) -> bool {
+        match self.loaded.package.ty(ty) {
+            Type::Nat(_) => true,
+            Type::Var(name) => {
+                let scale = scale_name(*name);
+                self.contexts.iter().any(|context| context.scope.iter().any(|(bound, _)| *bound == scale))
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn has_scale(&self, types: &[TypeId]) -> bool {
+        types.iter().any(|ty| self.is_scale(*ty))
+    }
+
+    fn scale(&mut self, ty: TypeId) -> Result<(), Stop> {
+        match self.loaded.package.ty(ty) {
+            Type::Nat(scale) => {
+                let zero = Numeric::from_i64(0, *scale).map_err(|_| ill_typed("a scale is too large"))?;
+                let op = self.constant(V::Numeric(zero));
+                self.emit(op);
+                Ok(())
+            }
+            Type::Var(name) => self.variable(scale_name(*name)),
+            _ => Err(ill_typed("a scale is neither a number nor a variable")),
+        }
+    }
+
     /// Pushes a variable: of this function, or through the captures of all functions between.
     fn variable(&mut self, name: NameId) -> Result<(), Stop> {
         let mut place = None;
@@ -327,7 +369,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn shown(&self, name: NameId) -> &str {
-        if name == HIDDEN { "(hidden)" } else { self.loaded.package.name(name).as_str() }
+        if name.0 >= SCALES { "(hidden)" } else { self.loaded.package.name(name).as_str() }
     }
 
     fn begin_match(&mut self, patterns: Vec<ArmPattern>) {

@@ -2,12 +2,12 @@
 
 use super::context::{HIDDEN, Lowering, Task, count, ill_typed};
 use crate::{
-    code::{ChoiceCode, Code, Op},
+    code::{ChoiceCode, Code, Op, StructShape},
     registry::{Key, Loaded, Registry},
     run::Stop,
 };
-use base::Identifier;
-use lf::{Choice, ExprId, Interface, Module, NameId, Template};
+use base::{Identifier, Name};
+use lf::{Choice, ExprId, Interface, Module, NameId, Template, TemplateKey};
 use std::sync::Arc;
 
 /// Lowers one definition. Asks for packages that it mentions and nobody has given.
@@ -87,6 +87,10 @@ impl<'a> Lowering<'a> {
                 self.fetch(id, false);
                 Some(Ok(()))
             }
+            Key::Find(m, t) | Key::FetchFound(m, t) | Key::Lookup(m, t) => {
+                let (id, template) = self.template_at(m, t)?;
+                Some(self.by_key(key, id, template.key.as_ref()?))
+            }
             Key::FetchInterface(m, i) => {
                 let id = self.interface_at(m, i)?.0;
                 self.fetch(id, true);
@@ -133,7 +137,13 @@ impl<'a> Lowering<'a> {
             tasks.extend([Task::Expr(precondition, false), Task::Op(Op::Precondition(id))]);
         }
         tasks.extend([Task::Expr(template.signatories, false), Task::Expr(template.observers, false)]);
-        tasks.push(Task::Op(Op::Record { id, fields: 2 }));
+        let mut fields = 2;
+        if let Some(key) = &template.key {
+            tasks.extend([Task::Expr(key.body, false), Task::Bind(HIDDEN), Task::Variable(HIDDEN, false)]);
+            tasks.extend([Task::Expr(key.maintainers, false), Task::Call(1, false)]);
+            fields = 4;
+        }
+        tasks.push(Task::Op(Op::Record { id, fields }));
         self.plan(tasks);
         self.work()?;
         self.close();
@@ -153,6 +163,25 @@ impl<'a> Lowering<'a> {
         self.contract(1, id, interface);
         self.emit(Op::Fetch { slot: 1, id, interface });
         self.close();
+    }
+
+    fn by_key(&mut self, kind: Key, id: Identifier, key: &TemplateKey) -> Result<(), Stop> {
+        // Slots: 1 key, 0 token, 2 what is found.
+        let template = self.add_id(id);
+        self.function(2);
+        self.plan([Task::Op(Op::Local(1)), Task::Expr(key.maintainers, false), Task::Call(1, false)]);
+        self.work()?;
+        self.emit(Op::ByKey { slot: 1, template, looking: matches!(kind, Key::Lookup(..)) });
+        if matches!(kind, Key::FetchFound(..)) {
+            self.contract(2, template, false);
+            self.emit(Op::Fetch { slot: 2, id: template, interface: false });
+            self.emit(Op::Local(2));
+            let labels = ["contract", "contractId"].map(|label| Name::new(label).expect("a constant name is valid"));
+            self.code.structs.push(StructShape { labels: labels.into(), order: vec![1, 0] });
+            self.emit(Op::Struct(count(self.code.structs.len() - 1)));
+        }
+        self.close();
+        Ok(())
     }
 
     fn choice(&mut self, owner: Identifier, param: NameId, choice: &Choice, is_interface: bool) -> Result<(), Stop> {

@@ -1,6 +1,6 @@
 //! Lowering of expressions.
 
-use super::context::{Lowering, Task, count, ill_typed};
+use super::context::{Lowering, Task, count, ill_typed, scale_name};
 use crate::{
     EngineError,
     code::{ArmPattern, Op, StructShape},
@@ -8,7 +8,9 @@ use crate::{
     value::{Constructor, V},
 };
 use base::Name;
-use lf::{Alternative, Builtin, DataCons, Expr, ExprId, FieldExpr, Literal, NameId, Pattern, RefId, TypeConApp};
+use lf::{
+    Alternative, Builtin, DataCons, Expr, ExprId, FieldExpr, Kind, KindId, Literal, NameId, Pattern, RefId, TypeConApp,
+};
 use std::sync::Arc;
 
 impl Lowering<'_> {
@@ -57,6 +59,8 @@ impl Lowering<'_> {
                 self.binary(*record, *update, op, tail);
             }
             Expr::App { .. } => self.application(id, tail),
+            Expr::TypeApp { .. } if self.passes_scales() => self.application(id, tail),
+            Expr::TypeAbs { .. } if self.passes_scales() => self.abstraction(id, tail),
             Expr::TypeApp { function: inner, .. } | Expr::TypeAbs { body: inner, .. } => {
                 self.plan([Task::Expr(*inner, tail)]);
             }
@@ -184,25 +188,44 @@ impl Lowering<'_> {
         self.plan(tasks);
     }
 
+    /// Whether functions of scales are functions: where no arguments tell the scales of results.
+    fn passes_scales(&self) -> bool {
+        self.loaded.package.language_version().is_v1()
+    }
+
     /// Nested applications count as one: all arguments from the last to the first, then the function.
     fn application(&mut self, id: ExprId, tail: bool) {
         let mut head = id;
-        let mut arguments = Vec::new();
+        let mut tasks = Vec::new();
+        let mut scales = Vec::new();
         loop {
             match self.loaded.package.expr(head) {
                 Expr::App { function, arguments: more } => {
-                    arguments.extend(more.iter().rev().copied());
+                    tasks.append(&mut scales);
+                    tasks.extend(more.iter().rev().map(|argument| Task::Expr(*argument, false)));
                     head = *function;
                 }
-                Expr::TypeApp { function, .. } => head = *function,
+                Expr::TypeApp { function, types } => {
+                    if self.passes_scales() {
+                        let passed = types.iter().rev().filter(|ty| self.is_scale(**ty));
+                        scales.extend(passed.map(|ty| Task::Scale(*ty)));
+                    }
+                    head = *function;
+                }
                 _ => break,
             }
         }
-        let given = count(arguments.len());
-        let mut tasks: Vec<_> = arguments.into_iter().map(|argument| Task::Expr(argument, false)).collect();
+        // Functions of the language take a number of the last scale, or none.
         match self.loaded.package.expr(head) {
-            Expr::Builtin(builtin) if builtin.arity() > 0 && count(builtin.arity()) <= given => {
-                tasks.push(Task::Op(Op::Builtin(*builtin)));
+            Expr::Builtin(builtin) => tasks.extend(scales.into_iter().take(usize::from(builtin.scales() > 0))),
+            _ => tasks.append(&mut scales),
+        }
+        let given = count(tasks.len());
+        match self.loaded.package.expr(head) {
+            _ if given == 0 => tasks.push(Task::Expr(head, tail)),
+            Expr::Builtin(builtin) if (1..=given).contains(&count(with_witness(*builtin).arity())) => {
+                let builtin = with_witness(*builtin);
+                tasks.push(Task::Op(Op::Builtin(builtin)));
                 let rest = given - count(builtin.arity());
                 tasks.push(if rest > 0 { Task::Call(rest, tail) } else { Task::Return(tail) });
             }
@@ -221,9 +244,20 @@ impl Lowering<'_> {
                     params.extend(more.iter().map(|(name, _)| *name));
                     body = *inner;
                 }
-                Expr::TypeAbs { body: inner, .. } => body = *inner,
+                Expr::TypeAbs { params: types, body: inner } => {
+                    if self.passes_scales() {
+                        let is_scale = |kind: &KindId| self.loaded.package.arena().kinds[kind.index()] == Kind::Nat;
+                        let scales = types.iter().filter(|(_, kind)| is_scale(kind));
+                        params.extend(scales.map(|(name, _)| scale_name(*name)));
+                    }
+                    body = *inner;
+                }
                 _ => break,
             }
+        }
+        if params.is_empty() {
+            self.plan([Task::Expr(body, tail)]);
+            return;
         }
         self.plan([Task::Begin(params), Task::Expr(body, true), Task::End, Task::Return(tail)]);
     }
@@ -298,8 +332,21 @@ impl Lowering<'_> {
     }
 }
 
-fn builtin_value(builtin: Builtin) -> V {
+/// Functions of LF 1 that are told a scale by their type, as those that are told it by an argument.
+fn with_witness(builtin: Builtin) -> Builtin {
     match builtin {
+        Builtin::MulNumericLegacy => Builtin::MulNumeric,
+        Builtin::DivNumericLegacy => Builtin::DivNumeric,
+        Builtin::CastNumericLegacy => Builtin::CastNumeric,
+        Builtin::ShiftNumericLegacy => Builtin::ShiftNumeric,
+        Builtin::Int64ToNumericLegacy => Builtin::Int64ToNumeric,
+        Builtin::TextToNumericLegacy => Builtin::TextToNumeric,
+        other => other,
+    }
+}
+
+fn builtin_value(builtin: Builtin) -> V {
+    match with_witness(builtin) {
         Builtin::GenMapEmpty => V::GenMap(None),
         Builtin::TextMapEmpty => V::TextMap(None),
         other => V::Builtin(other),

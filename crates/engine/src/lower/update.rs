@@ -7,7 +7,7 @@ use crate::{
     registry::Key,
     run::Stop,
 };
-use lf::{Expr, ExprId, NameId, RefId, Update};
+use lf::{ByKey, Expr, ExprId, NameId, RefId, Update};
 
 /// The token's name: no model mentions it.
 const TOKEN: NameId = NameId(u32::MAX - 1);
@@ -100,6 +100,10 @@ impl Lowering<'_> {
         let loaded = self.loaded;
         match loaded.package.expr(id) {
             Expr::Update(update) => self.run_update(id, update, tail),
+            Expr::TypeApp { types, .. } if loaded.package.language_version().is_v1() && self.has_scale(types) => {
+                self.plan([Task::Op(Self::unit()), Task::Expr(id, false), Task::Call(1, tail)]);
+                Ok(())
+            }
             Expr::TypeApp { function: inner, .. } | Expr::TypeAbs { body: inner, .. } => {
                 self.plan([Task::Run(*inner, tail)]);
                 Ok(())
@@ -154,8 +158,41 @@ impl Lowering<'_> {
             | Update::ExerciseInterface { .. }
             | Update::Fetch { .. }
             | Update::FetchInterface { .. } => self.ledger_action(id, Some(tail))?,
-            _ => return Err(Stop::error(EngineError::Unsupported("contract keys".into()))),
+            Update::FetchByKey(by_key) => self.run_by_key(by_key, Key::FetchFound, tail)?,
+            Update::LookupByKey(by_key) => self.run_by_key(by_key, Key::Lookup, tail)?,
+            Update::ExerciseByKey { template, choice, key, argument } => {
+                let (id, name) = (self.reference(*template), self.loaded.package.name(*choice));
+                let exercise = self.registry.need(&id.package)?.choice(id, name);
+                let exercise = exercise.ok_or_else(|| ill_typed(format!("{id} has no choice {name}")))?;
+                let find = self.template(*template, Key::Find)?;
+                self.plan([
+                    Task::Op(Self::unit()),
+                    Task::Expr(*argument, false),
+                    Task::Op(Self::unit()),
+                    Task::Expr(*key, false),
+                    Task::Op(Op::Global(find)),
+                    Task::Call(2, false),
+                    Task::Op(Op::Global(exercise)),
+                    Task::Call(3, tail),
+                ]);
+            }
+            _ => return Err(Stop::error(EngineError::Unsupported("an action of another version".into()))),
         }
+        Ok(())
+    }
+
+    /// Runs a function of a key and the token.
+    fn run_by_key(&mut self, by_key: &ByKey, kind: impl Fn(u32, u32) -> Key, tail: bool) -> Result<(), Stop> {
+        let function = self.template(by_key.template, kind)?;
+        let Some(key) = by_key.key else {
+            return Err(Stop::error(EngineError::Unsupported("several contracts of one key".into())));
+        };
+        self.plan([
+            Task::Op(Self::unit()),
+            Task::Expr(key, false),
+            Task::Op(Op::Global(function)),
+            Task::Call(2, tail),
+        ]);
         Ok(())
     }
 

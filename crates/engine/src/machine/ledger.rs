@@ -2,7 +2,7 @@
 
 use super::{Machine, at, frame::Frame, ill_typed};
 use crate::{
-    EngineError,
+    EngineError, KeyOf,
     code::{ChoiceCode, Op},
     ledger::{UNNUMBERED, parties},
     registry::Key,
@@ -13,7 +13,7 @@ use crate::{
 };
 use base::{ContractId, Identifier};
 use std::sync::Arc;
-use transaction::{ContractInstance, Exercise, Fetch, NodeVersion};
+use transaction::{ContractInstance, ContractKey, Exercise, Fetch, NodeVersion, Parties, QueryByKey};
 
 impl From<EngineError> for Stop {
     fn from(error: EngineError) -> Self {
@@ -43,6 +43,7 @@ impl Machine {
                 self.ledger.end(Some(result));
             }
             Op::Fetch { slot, id, interface } => self.fetch(slot, id, interface)?,
+            Op::ByKey { slot, template, looking } => self.by_key(slot, template, looking)?,
             Op::Time => {
                 self.ledger.time_used = true;
                 self.stack.push(V::Timestamp(self.ledger.ledger_time));
@@ -147,12 +148,10 @@ impl Machine {
         self.end_prevent()?;
         let contract_id = self.contract_id(slot)?;
         let template = self.template_of(self.top())?;
-        let V::Record(info) = info else { return Err(ill_typed("stakeholders are no record")) };
-        let [observers, signatories] = &info.fields[..] else { return Err(ill_typed("stakeholders are no pair")) };
-        let (observers, signatories) = (parties(observers)?, parties(signatories)?);
+        let (signatories, stakeholders, key) = info_of(&template, &info)?;
         let known = self.ledger.active(&contract_id)?;
-        let stakeholders = &signatories | &observers;
-        if known.instance.signatories != signatories || known.instance.stakeholders != stakeholders {
+        let is_same = known.instance.signatories == signatories && known.instance.stakeholders == stakeholders;
+        if !is_same || known.instance.key != key {
             return Err(EngineError::UpgradeValidation { id: contract_id, template: (*template).clone() }.into());
         }
         for (seen, _, verified) in &mut known.views {
@@ -162,21 +161,23 @@ impl Machine {
     }
 
     fn create(&mut self) -> Result<(), Stop> {
-        let (info, argument) = (self.pop(), self.pop());
-        let template = self.template_of(&argument)?;
-        let V::Record(info) = info else { return Err(ill_typed("stakeholders are no record")) };
-        let [observers, signatories] = &info.fields[..] else { return Err(ill_typed("stakeholders are no pair")) };
-        let signatories = parties(signatories)?;
-        let stakeholders = &signatories | &parties(observers)?;
+        let (info, argument) = (&self.stack[self.stack.len() - 1], &self.stack[self.stack.len() - 2]);
+        let template = self.template_of(argument)?;
+        let (signatories, stakeholders, key) = info_of(&template, info)?;
+        if let Some(key) = &key {
+            self.check_free(&template, key)?;
+        }
         let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
         let instance = ContractInstance {
             template: (*template).clone(),
             package_name,
-            argument: to_ledger(&argument)?,
+            argument: to_ledger(argument)?,
             signatories,
             stakeholders,
-            key: None,
+            key,
         };
+        drop(self.pop());
+        let argument = self.pop();
         let id = self.ledger.create(instance, argument)?;
         self.stack.push(V::ContractId(id));
         Ok(())
@@ -191,6 +192,7 @@ impl Machine {
         let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
         let argument = to_ledger(self.local(argument))?;
         let instance = self.ledger.active(&contract_id)?.instance.clone();
+        let by_key = self.ledger.is_by_key(&contract_id);
         self.ledger.begin(Exercise {
             contract_id,
             package_name,
@@ -206,8 +208,8 @@ impl Machine {
             choice_authorizers: None,
             children: UNNUMBERED,
             result: None,
-            key: None,
-            by_key: false,
+            key: instance.key.clone(),
+            by_key,
             version: NodeVersion::V2_1,
         })?;
         Ok(())
@@ -219,6 +221,7 @@ impl Machine {
         let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
         let instance = self.ledger.active(&contract_id)?.instance.clone();
         let actors = self.ledger.authorizers() & &instance.stakeholders;
+        let by_key = self.ledger.is_by_key(&contract_id);
         self.ledger.fetch(Fetch {
             contract_id,
             package_name,
@@ -227,10 +230,73 @@ impl Machine {
             actors,
             signatories: instance.signatories.clone(),
             stakeholders: instance.stakeholders.clone(),
-            key: None,
-            by_key: false,
+            key: instance.key.clone(),
+            by_key,
             version: NodeVersion::V2_1,
         })?;
         Ok(())
     }
+
+    /// No active contract of the template has the key.
+    fn check_free(&self, template: &Identifier, key: &ContractKey) -> Result<(), Stop> {
+        let key = KeyOf { template: template.clone(), value: key.value.clone() };
+        match self.ledger.by_key(&key) {
+            None => Err(Stop::Need(Question::Key(key))),
+            Some(None) => Ok(()),
+            Some(Some(_)) => Err(EngineError::DuplicateContractKey { template: key.template }.into()),
+        }
+    }
+
+    /// The contract of a key: to be used, or just looked for.
+    fn by_key(&mut self, slot: u32, template: u32, looking: bool) -> Result<(), Stop> {
+        let template = self.current.code.ids[at(template)].clone();
+        let key = contract_key(&template, self.local(slot), self.top())?;
+        let of = KeyOf { template: (*template).clone(), value: key.value.clone() };
+        let Some(found) = self.ledger.by_key(&of).cloned() else { return Err(Stop::Need(Question::Key(of))) };
+        self.pop();
+        if looking {
+            self.ledger.query(QueryByKey {
+                template: of.template,
+                package_name: self.registry.need(&template.package)?.package.metadata().name.clone(),
+                key,
+                result: found.iter().cloned().collect(),
+                exhaustive: true,
+                version: NodeVersion::V2_1,
+            })?;
+            self.stack.push(found.map_or(V::None, |id| V::some(V::ContractId(id))));
+            return Ok(());
+        }
+        let id = found.ok_or(EngineError::ContractKeyNotFound { template: of.template })?;
+        self.ledger.note_found(id.clone());
+        self.stack.push(V::ContractId(id));
+        Ok(())
+    }
+}
+
+/// Signatories, stakeholders, and the key with its maintainers: what a template computes of a contract.
+fn info_of(template: &Identifier, info: &V) -> Result<(Parties, Parties, Option<ContractKey>), Stop> {
+    let V::Record(info) = info else { return Err(ill_typed("stakeholders are no record")) };
+    let (key, observers, signatories) = match &info.fields[..] {
+        [observers, signatories] => (None, observers, signatories),
+        [maintainers, key, observers, signatories] => {
+            (Some(contract_key(template, key, maintainers)?), observers, signatories)
+        }
+        _ => return Err(ill_typed("stakeholders are no pair")),
+    };
+    let signatories = parties(signatories)?;
+    let stakeholders = &signatories | &parties(observers)?;
+    Ok((signatories, stakeholders, key))
+}
+
+fn contract_key(template: &Identifier, key: &V, maintainers: &V) -> Result<ContractKey, Stop> {
+    let refuse = |why| Err(EngineError::ContractKey { template: template.clone(), why }.into());
+    let (value, maintainers) = (to_ledger(key)?, parties(maintainers)?);
+    if maintainers.is_empty() {
+        return refuse("it has no maintainers");
+    }
+    if value.contract_ids().next().is_some() {
+        return refuse("it holds a contract id");
+    }
+    let hash = transaction::hash_contract_key(template, &value);
+    Ok(ContractKey { value, maintainers, hash })
 }

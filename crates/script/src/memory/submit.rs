@@ -3,7 +3,7 @@
 use super::{Contract, MemoryLedger, Visibility};
 use crate::{Event, Submission, SubmitError, SubmitFailure, Unusable, tree};
 use base::{ContractId, Fingerprint, Hash, Namespace, PackageId, PackageName, ParticipantId, Uid};
-use engine::{Command, EngineError, Outcome, PackageRef, Question, Run, Step, TypeRef};
+use engine::{Command, EngineError, KeyOf, Outcome, PackageRef, Question, Run, Step, TypeRef};
 use std::collections::BTreeMap;
 use transaction::{
     ContractInstance, Node, Parties, Transaction,
@@ -50,6 +50,7 @@ fn type_ref(command: &Command) -> &TypeRef {
     match command {
         Command::Create { template, .. }
         | Command::Exercise { template, .. }
+        | Command::ExerciseByKey { template, .. }
         | Command::CreateAndExercise { template, .. } => template,
     }
 }
@@ -156,6 +157,7 @@ impl MemoryLedger {
                     return Err(failed(EngineError::Limit("the submission takes too many operations")));
                 }
                 Step::Need(Question::Package(id)) => return Err(failed(EngineError::MissingPackage(id))),
+                Step::Need(Question::Key(key)) => run.answer_key(self.of_key(&key)).map_err(failed)?,
                 Step::Need(Question::Contract(id)) => {
                     let found = match disclosed.get(&id) {
                         Some(instance) => Some(instance.clone()),
@@ -172,6 +174,15 @@ impl MemoryLedger {
                 Step::Error(error) => return Err(failure(&mut run, error, refused)),
             }
         }
+    }
+
+    /// The active contract of a key.
+    pub(super) fn of_key(&self, key: &KeyOf) -> Option<ContractId> {
+        let is_it = |contract: &Contract| {
+            let of = contract.instance.key.as_ref().filter(|of| of.value == key.value);
+            self.is_usable(contract) && contract.instance.template == key.template && of.is_some()
+        };
+        self.contracts.iter().find(|(_, contract)| is_it(contract)).map(|(id, _)| id.clone())
     }
 
     fn apply(&mut self, transaction: &Transaction) {
