@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fs};
 /// How the scripts of LF text end.
 fn of_text(source: &str) -> BTreeMap<String, Option<Failure>> {
     let dar = lf::assemble(source, &"scripts".parse().unwrap(), &"1.0.0".parse().unwrap()).unwrap();
+    lf::check_dar(&lf::read_dar(&dar).unwrap()).unwrap();
     let tests = Tests::of_dar(&dar).unwrap();
     tests.scripts().iter().map(|script| (script.name(), tests.run(script).failure)).collect()
 }
@@ -63,14 +64,19 @@ fn the_older_library_is_run() {
 fn the_older_library_goes_on_after_exceptions() {
     let going_on = |how: &str| {
         let source = include_str!("tests/constructors.lf");
-        let made = "CatchPayload @(||Daml.Script:Step||) {";
-        let continued = format!("{made} continue = \\ (s: ||Daml.Script:Step||) -> {how},");
         let declared = "record CatchPayload a = {";
-        let source = source.replace(made, &continued).replace(declared, &format!("{declared} continue: a -> a,"));
+        let source = source.replace(declared, &format!("{declared} continue: a -> a,"));
+        let made = |ty: &str| format!("CatchPayload @(||Daml.Script:{ty}||) {{");
+        let continued = |ty: &str, how: &str| {
+            let made = made(ty);
+            format!("{made} continue = \\ (s: ||Daml.Script:{ty}||) -> {how},")
+        };
+        let source = source.replace(&made("Of a"), &continued("Of a", how));
+        let source = source.replace(&made("Step"), &continued("Step", "s"));
         of_text(&source)["Test:caught"].clone()
     };
     assert_eq!(going_on("s"), None);
-    let failure = going_on("Daml.Script:check \"it goes on\" False").unwrap();
+    let failure = going_on("ERROR @(||Daml.Script:Of a||) \"it goes on\"").unwrap();
     assert_eq!(failure.message, "the model stopped with an error: it goes on");
 }
 
