@@ -34,7 +34,7 @@ async fn only_the_active_replica_is_healthy() {
         let text = format!(
             "canton {{
               participants.p{n} {{
-                storage {{ type = sqlite, config.file = \"p.db\" }}, ha.profile = fast
+                storage {{ type = sqlite, config.file = \"p.db\" }}
                 admin-api.port = {admin}, ledger-api.port = {ledger}
                 monitoring.http-health-server {{ address = 127.0.0.1, port = {http} }}
                 monitoring.grpc-health-server {{ address = 127.0.0.1, port = {grpc} }}

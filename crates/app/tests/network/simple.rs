@@ -16,11 +16,11 @@ async fn survives_a_kill(storage: impl Fn(&str) -> String) {
         "canton {{
           domains.mydomain {{
             init.domain-parameters.protocol-version = 7
-            storage {domain_storage}, admin-api.port = {domain_admin}, public-api.port = {public}, ha.profile = fast
+            storage {domain_storage}, admin-api.port = {domain_admin}, public-api.port = {public}
           }}
           participants.participant1 {{
             storage {participant_storage}, admin-api.port = {participant_admin}, ledger-api.port = {ledger}
-            ha.profile = fast
+           
           }}
         }}"
     );
@@ -61,7 +61,7 @@ async fn processes_that_share_a_file_found_one_synchronizer_and_outlive_each_oth
     let start = |name: &str, admin: u16, public: u16| {
         let config = folder.path().join(format!("{name}.conf"));
         let text = format!(
-            "canton.domains.{name} {{ storage {{ type = sqlite, config.file = \"d.db\" }}, ha.profile = fast
+            "canton.domains.{name} {{ storage {{ type = sqlite, config.file = \"d.db\" }}
              admin-api.port = {admin}, public-api.port = {public} }}"
         );
         fs::write(&config, text).unwrap();
@@ -74,7 +74,7 @@ async fn processes_that_share_a_file_found_one_synchronizer_and_outlive_each_oth
     let [participant_admin, ledger] = free_ports();
     let config = folder.path().join("p.conf");
     let text = format!(
-        "canton.participants.p {{ admin-api.port = {participant_admin}, ledger-api.port = {ledger}, ha.profile = fast }}"
+        "canton.participants.p {{ admin-api.port = {participant_admin}, ledger-api.port = {ledger} }}"
     );
     fs::write(&config, text).unwrap();
     let _p = Daemon::start(folder.path(), &config);
@@ -89,9 +89,9 @@ async fn a_founding_that_is_cut_short_anywhere_is_finished_by_the_next_start() {
     let config = folder.path().join("d.conf");
     let text = format!(
         "canton {{
-          domains.d {{ storage {{ type = sqlite, config.file = \"d.db\" }}, ha.profile = fast
+          domains.d {{ storage {{ type = sqlite, config.file = \"d.db\" }}
                        admin-api.port = {admin}, public-api.port = {public} }}
-          participants.p {{ admin-api.port = {participant_admin}, ledger-api.port = {ledger}, ha.profile = fast }}
+          participants.p {{ admin-api.port = {participant_admin}, ledger-api.port = {ledger} }}
         }}"
     );
     fs::write(&config, text).unwrap();

@@ -97,7 +97,7 @@ async fn a_passive_replica_passes_writes_on_over_tls() {
         let [admin, ledger] = ports[n];
         let tls = block(true);
         let text = format!(
-            "canton.participants.p{n} {{ storage {{ type = sqlite, config.file = \"p.db\" }}, ha.profile = fast
+            "canton.participants.p{n} {{ storage {{ type = sqlite, config.file = \"p.db\" }}
              admin-api {{ address = localhost, port = {admin}, {tls} }}
              ledger-api {{ address = localhost, port = {ledger}, {tls} }} }}"
         );
