@@ -26,10 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// Something takes too long.
-    #[error("{what} did not happen within {PATIENCE:?}; see the logs in the demo's folder")]
+    #[error("{what} did not happen within {PATIENCE:?}; {hint}")]
     Timeout {
         /// What was waited for.
         what: String,
+        /// What a log says about it.
+        hint: String,
     },
     /// A node refuses.
     #[error("{node}: {source}")]
@@ -79,10 +81,22 @@ pub(crate) async fn in_role<'a>(
             }
         }
         if Instant::now() > until {
-            return Err(AdminError::Timeout { what: format!("{logical} becoming {}", roles.join(" or ")) });
+            let what = format!("{logical} becoming {}", roles.join(" or "));
+            return Err(AdminError::Timeout { what, hint: hint(processes, logical) });
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// The last complaint in the log of one of these processes.
+fn hint(processes: &[Process], logical: &str) -> String {
+    let complaint = |process: &Process| {
+        let log = std::fs::read_to_string(&process.log).ok()?;
+        let line = log.lines().rev().find(|line| line.contains(" WARN ") || line.contains(" ERROR "))?;
+        Some(format!("the log of {} says: {line}", process.name))
+    };
+    let found = processes.iter().filter(|p| p.logical == logical).find_map(complaint);
+    found.unwrap_or_else(|| "no log says why".to_owned())
 }
 
 /// `http://127.0.0.1:port` of every sequencer's public API, beginning with the `first`.
