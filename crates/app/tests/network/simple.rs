@@ -73,9 +73,7 @@ async fn processes_that_share_a_file_found_one_synchronizer_and_outlive_each_oth
     a.kill();
     let [participant_admin, ledger] = free_ports();
     let config = folder.path().join("p.conf");
-    let text = format!(
-        "canton.participants.p {{ admin-api.port = {participant_admin}, ledger-api.port = {ledger} }}"
-    );
+    let text = format!("canton.participants.p {{ admin-api.port = {participant_admin}, ledger-api.port = {ledger} }}");
     fs::write(&config, text).unwrap();
     let _p = Daemon::start(folder.path(), &config);
     ready(participant_admin, "p").await;
