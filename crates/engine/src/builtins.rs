@@ -57,8 +57,16 @@ pub(crate) fn wrong(function: Builtin) -> Stop {
     Stop::error(EngineError::IllTyped(format!("{} is applied to values of other types", function.text())))
 }
 
+/// On whose behalf a function is applied.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'r> {
+    pub(crate) registry: &'r Registry,
+    /// Whether its code is of LF 1.
+    pub(crate) v1: bool,
+}
+
 /// The exception of arithmetic, with the words that models may look for.
-pub(crate) fn arithmetic_error(registry: &Registry, function: Builtin, arguments: &[V]) -> Stop {
+pub(crate) fn arithmetic_error(caller: Caller<'_>, function: Builtin, arguments: &[V]) -> Stop {
     let show = |value: &V| match value {
         V::Int64(v) => v.to_string(),
         V::Numeric(v) => v.to_string(),
@@ -67,11 +75,15 @@ pub(crate) fn arithmetic_error(registry: &Registry, function: Builtin, arguments
         _ => "…".to_owned(),
     };
     let arguments = arguments.iter().map(show).collect::<Vec<_>>().join(" ");
-    arithmetic(registry, format!("ArithmeticError while evaluating ({} {arguments}).", function.text()))
+    arithmetic(
+        caller.registry,
+        caller.v1,
+        format!("ArithmeticError while evaluating ({} {arguments}).", function.text()),
+    )
 }
 
 /// Applies a function to all its arguments.
-pub(crate) fn builtin(registry: &Registry, function: Builtin, arguments: Vec<V>) -> Result<Outcome, Stop> {
+pub(crate) fn builtin(caller: Caller<'_>, function: Builtin, arguments: Vec<V>) -> Result<Outcome, Stop> {
     use Builtin as B;
     match function {
         B::Equal | B::LessEq | B::Less | B::GreaterEq | B::Greater => comparison(function, &arguments),
@@ -85,7 +97,7 @@ pub(crate) fn builtin(registry: &Registry, function: Builtin, arguments: Vec<V>)
             _ => Err(wrong(function)),
         },
         B::FailWithStatus => Err(fail(&arguments)),
-        B::AnyExceptionMessage => message(registry, &arguments),
+        B::AnyExceptionMessage => message(caller.registry, &arguments),
         B::GenMapEmpty
         | B::GenMapInsert
         | B::GenMapLookup
@@ -99,7 +111,23 @@ pub(crate) fn builtin(registry: &Registry, function: Builtin, arguments: Vec<V>)
         | B::TextMapDelete
         | B::TextMapToList
         | B::TextMapSize => of_map(function, arguments).map(Outcome::Value),
-        _ => match number::number(registry, function, &arguments)? {
+        B::Secp256k1ValidateKey
+        | B::TextToContractId
+        | B::TypeRepTyConName
+        | B::ScaleBigNumeric
+        | B::PrecisionBigNumeric
+        | B::AddBigNumeric
+        | B::SubBigNumeric
+        | B::MulBigNumeric
+        | B::DivBigNumeric
+        | B::ShiftRightBigNumeric
+        | B::BigNumericToNumeric
+        | B::BigNumericToNumericLegacy
+        | B::NumericToBigNumeric
+        | B::BigNumericToText => {
+            Err(Stop::error(EngineError::Unsupported(format!("the function {}", function.text()))))
+        }
+        _ => match number::number(caller, function, &arguments)? {
             Some(value) => Ok(value.into()),
             None => text::text(function, &arguments).map(Outcome::Value),
         },

@@ -1,6 +1,6 @@
 //! Code of the machine: for each definition a table of functions, each a list of small operations on a stack.
 //!
-//! Arguments are pushed from the last to the first, then the function: the language's order of evaluation. A
+//! Arguments are pushed from the last to the first, then the function: the order of evaluation of LF 2. A
 //! function finds its first parameter at the highest of its first slots; what `let` and patterns bind comes above.
 
 use crate::{
@@ -14,6 +14,8 @@ use std::sync::Arc;
 /// The code of one definition. Function 0 is its entry and takes no arguments.
 #[derive(Default, Debug)]
 pub(crate) struct Code {
+    /// Whether it comes from LF 1.
+    pub(crate) v1: bool,
     pub(crate) functions: Vec<Function>,
     pub(crate) constants: Vec<V>,
     pub(crate) tables: Vec<Vec<Arm>>,
@@ -111,6 +113,8 @@ pub(crate) enum Op {
     Match(u32),
     /// Drops as many values below the top.
     Slide(u32),
+    /// Turns the order of as many values on top around: LF 1 evaluates from the first to the last.
+    Reverse(u32),
     /// Pops as many fields (the first on top), pushes a record.
     Record {
         id: u32,

@@ -21,10 +21,24 @@ impl Engine {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether packages of this version can be run.
+    /// Why a package cannot be run, if so.
     #[must_use]
-    pub fn runs(version: LanguageVersion) -> bool {
-        matches!(version, LanguageVersion::V2_1 | LanguageVersion::V2_2)
+    pub fn obstacle(package: &Package) -> Option<&'static str> {
+        use LanguageVersion as V;
+        let version = package.language_version();
+        if version.is_dev() || version == V::V2_3 {
+            return Some("LF 1.14, 1.15, 1.17, 2.1 and 2.2 are run, compile it for one of them");
+        }
+        // Older packages are libraries of newer ones.
+        if version < V::V1_14 && package.all_templates().next().is_some() {
+            return Some("templates are run from LF 1.14 on, compile it for that or newer");
+        }
+        if package.all_templates().any(|(_, template)| template.key.is_some()) {
+            return Some("contract keys are not built yet");
+        }
+        let mut interfaces = package.all_interfaces();
+        let foreign = interfaces.any(|(_, interface)| !interface.co_implements.is_empty());
+        foreign.then_some("interfaces that implement themselves for templates are not built")
     }
 
     /// Makes a package known; nothing happens if it is. What it refers to may come later.

@@ -4,7 +4,8 @@ use crate::{EngineError, KeyOf, normalize::normalize, run::Stop, value::V};
 use base::{ContractId, Hash, Identifier, PackageId, PackageName, Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
 use transaction::{
-    ContractInstance, ContractKey, Exercise, Node, NodeId, Parties, QueryByKey, Rollback, Transaction, Value, seed,
+    ContractInstance, ContractKey, Exercise, Node, NodeId, NodeVersion, Parties, QueryByKey, Rollback, Transaction,
+    Value, seed,
 };
 
 /// Whether a contract can be used.
@@ -207,10 +208,14 @@ impl Ledger {
     }
 
     /// Creates a contract and gives its id.
-    pub(crate) fn create(&mut self, instance: ContractInstance, argument: V) -> Result<ContractId, EngineError> {
+    pub(crate) fn create(
+        &mut self,
+        instance: ContractInstance,
+        argument: V,
+        version: NodeVersion,
+    ) -> Result<ContractId, EngineError> {
         let seed = self.next_seed()?.ok_or(EngineError::Limit("a create needs a seed"))?;
         let contract_id = seed::local_contract_id(&seed, self.preparation_time, &instance.stakeholders);
-        let version = transaction::NodeVersion::V2_1;
         let create = transaction::Create { contract_id: contract_id.clone(), instance, version };
         let instance = Arc::new(create.instance.clone());
         let child = self.attach(Node::Create(create))?;

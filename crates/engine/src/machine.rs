@@ -9,7 +9,7 @@ pub(crate) use exception::{arithmetic, is_arithmetic, message_of};
 
 use crate::{
     EngineError,
-    builtins::{Outcome, builtin},
+    builtins::{Caller, Outcome, builtin},
     code::{ArmPattern, Code, GlobalRef, Op},
     ledger::Ledger,
     registry::Registry,
@@ -219,6 +219,10 @@ impl Machine {
                 let value = self.pop();
                 self.stack.truncate(self.stack.len() - at(n));
                 self.stack.push(value);
+            }
+            Op::Reverse(n) => {
+                let first = self.stack.len() - at(n);
+                self.stack[first..].reverse();
             }
             data => return self.data(data),
         }
@@ -432,7 +436,8 @@ impl Machine {
         if let (true, Builtin::ContractIdToText, [V::ContractId(id)]) = (self.off_ledger, function, &arguments[..]) {
             return Ok(Some(V::some(V::text(&id.to_string()))));
         }
-        let fold = match builtin(&self.registry, function, arguments)? {
+        let caller = Caller { registry: &self.registry, v1: self.current.code.v1 };
+        let fold = match builtin(caller, function, arguments)? {
             Outcome::Value(value) => return Ok(Some(value)),
             Outcome::Foldl { function, first, list } => {
                 self.stack.push(first);

@@ -6,11 +6,12 @@ use crate::{
     value::V,
 };
 use base::{DottedName, Identifier, Name, PackageId};
-use lf::{DataType, ExceptionDef, Interface, InterfaceInstance, Package, Template};
+use lf::{DataType, ExceptionDef, Interface, InterfaceInstance, LanguageVersion as Lf, Package, Template};
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
+use transaction::NodeVersion;
 
 /// Something that is lowered by itself. Numbers are those of module, definition, and part of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -179,6 +180,16 @@ impl Loaded {
 
     pub(crate) fn data_type(&self, id: &Identifier) -> Option<&DataType> {
         self.package.data_type(&id.module, &id.entity)
+    }
+}
+
+/// The version of nodes about templates of a package.
+pub(crate) fn node_version(package: &Package) -> NodeVersion {
+    match package.language_version() {
+        Lf::V2_1 | Lf::V2_2 | Lf::V2_3 | Lf::V2Dev => NodeVersion::V2_1,
+        Lf::V1_17 | Lf::V1Dev => NodeVersion::V17,
+        Lf::V1_15 => NodeVersion::V15,
+        _ => NodeVersion::V14,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod actions;
 mod all;
+mod conformance;
 mod examples;
 mod keys;
 mod pure;

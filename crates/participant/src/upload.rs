@@ -26,15 +26,12 @@ pub(crate) fn check(engine: &Engine, dar: &Dar) -> Result<(), InterpretationErro
     })
 }
 
-/// Refuses packages of versions that cannot be run.
+/// Refuses packages that cannot be run.
 fn runnable(package: &Package) -> Result<(), InterpretationError> {
-    let version = package.language_version();
-    if Engine::runs(version) {
-        return Ok(());
-    }
-    let message =
-        format!("package {} is of LF {version}; LF 2.1 and 2.2 are run, compile it for one of them", package.id());
-    Err(InterpretationError { code: codes::ALLOWED_LANGUAGE_VERSIONS, message })
+    Engine::obstacle(package).map_or(Ok(()), |why| {
+        let message = format!("package {} is of LF {}: {why}", package.id(), package.language_version());
+        Err(InterpretationError { code: codes::ALLOWED_LANGUAGE_VERSIONS, message })
+    })
 }
 
 /// The versions next to this one, known already or in the same DAR, must be a valid upgrade to it and of it.
@@ -118,12 +115,16 @@ mod tests {
         assert_eq!(upload(&engine, &wrong), Err(codes::DAR_VALIDATION_ERROR));
         let Some(folder) = testkit::test_data() else { return };
         for (file, expected) in [
-            ("illformed.f2a405b9.dar", codes::DAR_VALIDATION_ERROR),
-            ("test-1.17.f2d9667e.dar", codes::ALLOWED_LANGUAGE_VERSIONS),
-            ("data-interoperability.ee7d99b5.dar", codes::ALLOWED_LANGUAGE_VERSIONS),
+            ("illformed.f2a405b9.dar", Err(codes::DAR_VALIDATION_ERROR)),
+            ("illformed.877cf7e4.dar", Err(codes::DAR_VALIDATION_ERROR)),
+            ("data-interoperability.ee7d99b5.dar", Err(codes::ALLOWED_LANGUAGE_VERSIONS)),
+            // Templates too old, and templates with keys.
+            ("test-1.13.370b30cf.dar", Err(codes::ALLOWED_LANGUAGE_VERSIONS)),
+            ("model-tests-1.15.0757811f.dar", Err(codes::ALLOWED_LANGUAGE_VERSIONS)),
+            ("2.8.0-Test.c36d3756.dar", Ok(())),
         ] {
             let dar = lf::read_dar(&fs::read(folder.join("dars").join(file)).unwrap()).unwrap();
-            assert_eq!(upload(&engine, &dar), Err(expected), "{file}");
+            assert_eq!(upload(&engine, &dar), expected, "{file}");
         }
     }
 }

@@ -51,6 +51,22 @@ async fn a_house_is_painted_for_an_iou() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ping_of_lf_1_is_answered() {
+    let Some(world) = world(2, "AdminWorkflows.bea96144.dar").await else { return };
+    let model = Model("AdminWorkflows");
+    let (one, two) = (world.party(0, "one").await, world.party(1, "two").await);
+    let nobody = Value::list(Vec::new());
+    let ping = [Value::text("42"), party(&one), nobody, Value::list(vec![party(&two)]), Value::Int64(0)];
+    world.commit(0, "ping", &one, model.create("PingPong", "Ping", ping)).await;
+    let ping = world.contract(1, "Ping").await;
+    let respond = model.exercise("PingPong", "Ping", &ping, "Respond", [party(&two)]);
+    world.commit(1, "respond", &two, respond).await;
+    let pong = world.contract(0, "Pong").await;
+    world.commit(0, "ack", &one, model.exercise("PingPong", "Pong", &pong, "Ack", [])).await;
+    assert_eq!(world.active(0, "Pong").await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ping_is_answered() {
     for dar in ["canton-builtin-admin-workflow-ping.d65838bc.dar", "canton-builtin-admin-workflow-ping.daa9546f.dar"] {
         let Some(world) = world(2, dar).await else { return };

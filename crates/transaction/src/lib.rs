@@ -22,6 +22,7 @@ mod test_values;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod typed_hash;
 mod value;
 mod value_hash;
 mod walk;
@@ -36,6 +37,7 @@ pub use node::{Create, Exercise, Fetch, Node, NodeId, NodeVersion, QueryByKey, R
 pub use numeric::{Numeric, NumericError};
 pub use shared::Shared;
 pub use tree::{MalformedTransaction, Transaction, TransactionBuilder};
+pub use typed_hash::{TypedHashError, hash_contract};
 pub use value::{Enum, Field, Record, TooDeep, Value, Variant};
 pub use value_hash::{hash_change_id, hash_contract_instance, hash_contract_key};
 pub use walk::Walk;

@@ -51,14 +51,14 @@ fn add_identifier(data: &mut Vec<u8>, id: &Identifier) {
     add_dotted(data, &id.entity);
 }
 
-fn add_dotted(data: &mut Vec<u8>, name: &DottedName) {
+pub(crate) fn add_dotted(data: &mut Vec<u8>, name: &DottedName) {
     let segments: Vec<_> = name.as_str().split('.').collect();
     add_length(data, segments.len());
     segments.into_iter().for_each(|segment| add_text(data, segment));
 }
 
 /// The unscaled value in big-endian two's complement, as few bytes as hold it.
-fn add_numeric(data: &mut Vec<u8>, number: Numeric) {
+pub(crate) fn add_numeric(data: &mut Vec<u8>, number: Numeric) {
     let unscaled = number.unscaled();
     let bytes = unscaled.to_be_bytes();
     let sign = if unscaled < 0 { 0xff } else { 0 };

@@ -1,13 +1,13 @@
 //! Numbers, dates and instants.
 
-use super::{arithmetic_error, wrong};
-use crate::{registry::Registry, run::Stop, value::V};
+use super::{Caller, arithmetic_error, wrong};
+use crate::{run::Stop, value::V};
 use base::Timestamp;
 use lf::Builtin;
 use transaction::{Date, Numeric};
 
 /// A function of numbers, dates or instants; `None` if it is none of them.
-pub(super) fn number(registry: &Registry, function: Builtin, arguments: &[V]) -> Result<Option<V>, Stop> {
+pub(super) fn number(caller: Caller<'_>, function: Builtin, arguments: &[V]) -> Result<Option<V>, Stop> {
     use Builtin as B;
     let result = match function {
         B::AddInt64 | B::SubInt64 | B::MulInt64 | B::DivInt64 | B::ModInt64 | B::ExpInt64 => {
@@ -44,7 +44,7 @@ pub(super) fn number(registry: &Registry, function: Builtin, arguments: &[V]) ->
         }
         _ => return Ok(None),
     };
-    result.map(Some).ok_or_else(|| arithmetic_error(registry, function, arguments))
+    result.map(Some).ok_or_else(|| arithmetic_error(caller, function, arguments))
 }
 
 fn int64(function: Builtin, a: i64, b: i64) -> Option<i64> {

@@ -39,6 +39,8 @@ pub(super) fn text(function: Builtin, arguments: &[V]) -> Result<V, Stop> {
         (B::TextToNumeric, [V::Numeric(witness), V::Text(v)]) => {
             some_or_none(Numeric::parse(v, witness.scale()).map(V::Numeric))
         }
+        (B::TextToText, [text @ V::Text(_)]) => text.clone(),
+        (B::PartyToQuotedText, [V::Party(v)]) => V::text(&format!("'{v}'")),
         // A contract id has no text that all who interpret the same action agree on.
         (B::ContractIdToText, [V::ContractId(_)]) => V::None,
         (B::CoerceContractId, [id @ V::ContractId(_)]) => id.clone(),

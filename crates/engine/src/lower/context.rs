@@ -104,7 +104,8 @@ pub(super) fn ill_typed(what: impl Into<String>) -> Stop {
 
 impl<'a> Lowering<'a> {
     pub(super) fn new(registry: &'a Registry, loaded: &'a Loaded) -> Self {
-        let code = Code { constants: vec![V::Unit], ..Code::default() };
+        let v1 = loaded.package.language_version().is_v1();
+        let code = Code { v1, constants: vec![V::Unit], ..Code::default() };
         Self {
             registry,
             loaded,
@@ -182,6 +183,7 @@ impl<'a> Lowering<'a> {
             Op::Call(n) | Op::TailCall(n) => (n + 1, 1),
             Op::Builtin(builtin) => (count(builtin.arity()), 1),
             Op::Slide(n) | Op::Cons(n) => (n + 1, 1),
+            Op::Reverse(n) => (n, n),
             Op::Record { fields, .. } => (fields, 1),
             Op::Struct(shape) => (count(self.code.structs[index(shape)].labels.len()), 1),
             Op::Update(_)

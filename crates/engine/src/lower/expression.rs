@@ -1,6 +1,6 @@
 //! Lowering of expressions.
 
-use super::context::{Lowering, Task, count, ill_typed, scale_name};
+use super::context::{HIDDEN, Lowering, Task, count, ill_typed, scale_name};
 use crate::{
     EngineError,
     code::{ArmPattern, Op, StructShape},
@@ -23,10 +23,7 @@ impl Lowering<'_> {
                 let global = self.value(*reference)?;
                 self.leaf(Op::Global(global), tail);
             }
-            Expr::Builtin(builtin) => {
-                let op = self.constant(builtin_value(*builtin));
-                self.leaf(op, tail);
-            }
+            Expr::Builtin(builtin) => self.builtin(*builtin, tail),
             Expr::Unit => self.leaf(Self::unit(), tail),
             Expr::Bool(flag) => self.leaf_value(V::Bool(*flag), tail),
             Expr::Literal(literal) => self.leaf_value(literal_value(literal)?, tail),
@@ -74,8 +71,7 @@ impl Lowering<'_> {
             }
             Expr::Nil(_) => self.leaf_value(V::Nil, tail),
             Expr::Cons { front, tail: rest, .. } => {
-                let mut tasks = vec![Task::Expr(*rest, false)];
-                tasks.extend(front.iter().rev().map(|item| Task::Expr(*item, false)));
+                let mut tasks = self.ordered(front.iter().copied().chain([*rest]));
                 tasks.extend([Task::Op(Op::Cons(count(front.len()))), Task::Return(tail)]);
                 self.plan(tasks);
             }
@@ -157,9 +153,29 @@ impl Lowering<'_> {
         self.plan([Task::Expr(argument, false), Task::Op(op), Task::Return(tail)]);
     }
 
-    /// The second argument is evaluated first.
+    /// In LF 2 the second argument is evaluated first.
     fn binary(&mut self, first: ExprId, second: ExprId, op: Op, tail: bool) {
-        self.plan([Task::Expr(second, false), Task::Expr(first, false), Task::Op(op), Task::Return(tail)]);
+        let mut tasks = self.ordered([first, second].into_iter());
+        tasks.extend([Task::Op(op), Task::Return(tail)]);
+        self.plan(tasks);
+    }
+
+    /// Evaluates expressions in the order of the language, so that the first one is on top at the end.
+    pub(super) fn ordered(&self, exprs: impl Iterator<Item = ExprId>) -> Vec<Task> {
+        let mut tasks: Vec<Task> = exprs.map(|expr| Task::Expr(expr, false)).collect();
+        tasks.reverse();
+        self.in_order(tasks)
+    }
+
+    /// Takes the tasks of an application from the last argument to the function, which is the order of LF 2, and puts
+    /// them into the order of the language.
+    fn in_order(&self, mut tasks: Vec<Task>) -> Vec<Task> {
+        let number = count(tasks.len());
+        if self.code.v1 && number > 1 {
+            tasks.reverse();
+            tasks.push(Task::Op(Op::Reverse(number)));
+        }
+        tasks
     }
 
     fn record(&mut self, con: &TypeConApp, fields: &[FieldExpr], tail: bool) -> Result<(), Stop> {
@@ -169,7 +185,7 @@ impl Lowering<'_> {
             }
         }
         let op = Op::Record { id: self.id(con.con), fields: count(fields.len()) };
-        let mut tasks: Vec<_> = fields.iter().rev().map(|(_, value)| Task::Expr(*value, false)).collect();
+        let mut tasks = self.ordered(fields.iter().map(|(_, value)| *value));
         tasks.extend([Task::Op(op), Task::Return(tail)]);
         self.plan(tasks);
         Ok(())
@@ -183,17 +199,18 @@ impl Lowering<'_> {
         let (labels, order): (Vec<Name>, Vec<u32>) = order.into_iter().unzip();
         self.code.structs.push(StructShape { labels: labels.into(), order });
         let op = Op::Struct(count(self.code.structs.len() - 1));
-        let mut tasks: Vec<_> = fields.iter().rev().map(|(_, value)| Task::Expr(*value, false)).collect();
+        let mut tasks = self.ordered(fields.iter().map(|(_, value)| *value));
         tasks.extend([Task::Op(op), Task::Return(tail)]);
         self.plan(tasks);
     }
 
     /// Whether functions of scales are functions: where no arguments tell the scales of results.
     fn passes_scales(&self) -> bool {
-        self.loaded.package.language_version().is_v1()
+        self.code.v1
     }
 
-    /// Nested applications count as one: all arguments from the last to the first, then the function.
+    /// Nested applications count as one: in LF 2 all arguments from the last to the first, then the function; in LF 1
+    /// the other way around.
     fn application(&mut self, id: ExprId, tail: bool) {
         let mut head = id;
         let mut tasks = Vec::new();
@@ -221,16 +238,54 @@ impl Lowering<'_> {
             _ => tasks.append(&mut scales),
         }
         let given = count(tasks.len());
-        match self.loaded.package.expr(head) {
-            _ if given == 0 => tasks.push(Task::Expr(head, tail)),
-            Expr::Builtin(builtin) if (1..=given).contains(&count(with_witness(*builtin).arity())) => {
+        let mut tasks = match self.loaded.package.expr(head) {
+            // What is applied to its types takes no scales any more.
+            Expr::Builtin(builtin) => {
                 let builtin = with_witness(*builtin);
-                tasks.push(Task::Op(Op::Builtin(builtin)));
-                let rest = given - count(builtin.arity());
-                tasks.push(if rest > 0 { Task::Call(rest, tail) } else { Task::Return(tail) });
+                let mut tasks = self.in_order(tasks);
+                let taken = count(builtin.arity());
+                if (1..=given).contains(&taken) {
+                    tasks.push(Task::Op(Op::Builtin(builtin)));
+                    tasks.extend((given > taken).then(|| Task::Call(given - taken, tail)));
+                } else {
+                    tasks.push(Task::Op(self.constant(builtin_value(builtin))));
+                    tasks.extend((given > 0).then_some(Task::Call(given, tail)));
+                }
+                tasks
             }
-            _ => tasks.extend([Task::Expr(head, false), Task::Call(given, tail)]),
+            _ if given == 0 => vec![Task::Expr(head, tail)],
+            _ => {
+                tasks.push(Task::Expr(head, false));
+                let mut tasks = self.in_order(tasks);
+                tasks.push(Task::Call(given, tail));
+                tasks
+            }
+        };
+        if matches!(tasks.last(), Some(Task::Op(_))) {
+            tasks.push(Task::Return(tail));
         }
+        self.plan(tasks);
+    }
+
+    /// A function of the language as a value. In LF 1 it takes the scales that it is polymorphic in, needed or not.
+    fn builtin(&mut self, builtin: Builtin, tail: bool) {
+        use Builtin as B;
+        let op = self.constant(builtin_value(builtin));
+        let scales = match builtin {
+            B::AddNumeric | B::SubNumeric | B::RoundNumeric | B::NumericToInt64 | B::NumericToText => 1,
+            other => other.scales(),
+        };
+        if !self.code.v1 || scales == 0 {
+            return self.leaf(op, tail);
+        }
+        let mut tasks = vec![Task::Begin(vec![HIDDEN; scales])];
+        if builtin.scales() > 0 {
+            // The last scale is that of the result.
+            tasks.extend([Task::Variable(HIDDEN, false), Task::Op(op), Task::Call(1, true)]);
+        } else {
+            tasks.extend([Task::Op(op), Task::Return(true)]);
+        }
+        tasks.extend([Task::End, Task::Return(tail)]);
         self.plan(tasks);
     }
 

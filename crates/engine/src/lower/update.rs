@@ -89,7 +89,7 @@ impl Lowering<'_> {
             tasks.push(Task::Op(Self::unit()));
             given += 1;
         }
-        tasks.extend(arguments.into_iter().rev().map(|argument| Task::Expr(argument, false)));
+        tasks.extend(self.ordered(arguments.into_iter()));
         tasks.extend([Task::Op(Op::Global(global)), Task::Call(given, tail.unwrap_or(false))]);
         self.plan(tasks);
         Ok(())

@@ -31,27 +31,25 @@ pub(crate) fn is_arithmetic(id: &Identifier) -> bool {
     (id.module.as_str(), id.entity.as_str()) == ARITHMETIC
 }
 
-/// The exception that arithmetic throws. If no package defines it, no model can handle it either.
-pub(crate) fn arithmetic(registry: &Registry, message: String) -> Stop {
-    let module = base::DottedName::new(ARITHMETIC.0);
-    let entity = base::DottedName::new(ARITHMETIC.1);
-    let (Ok(module), Ok(entity)) = (module, entity) else { return super::ill_typed("a constant name is invalid") };
-    let id = |package: &base::PackageId| Identifier {
-        package: package.clone(),
-        module: module.clone(),
-        entity: entity.clone(),
+/// The packages that define the exception of arithmetic, the same under every ledger.
+const ARITHMETIC_V1: &str = "cb0552debf219cc909f51cbb5c3b41e9981d39f8f645b1f35e2ef5be2e0b858a";
+const ARITHMETIC_V2: &str = "ee33fb70918e7aaa3d3fc44d64a399fb2bf5bcefc54201b1690ecd448551ba88";
+
+/// The exception that arithmetic throws in code of LF 1 or LF 2. If its package is not there, no model can handle it
+/// either.
+pub(crate) fn arithmetic(registry: &Registry, v1: bool, message: String) -> Stop {
+    let package = base::PackageId::new(if v1 { ARITHMETIC_V1 } else { ARITHMETIC_V2 });
+    let (module, entity) = (base::DottedName::new(ARITHMETIC.0), base::DottedName::new(ARITHMETIC.1));
+    let (Ok(package), Ok(module), Ok(entity)) = (package, module, entity) else {
+        return super::ill_typed("a constant name is invalid");
     };
-    let mut ids = registry.all().map(|loaded| (loaded, id(loaded.package.id())));
-    match ids.find(|(loaded, id)| loaded.exception(id).is_some()) {
-        Some((_, id)) => {
-            let value = V::record(Arc::new(id.clone()), vec![V::Text(message.into())]);
-            Stop::Throw(V::Any(P::new(Any { ty: Ty::con(&id), value })))
-        }
-        None => {
-            let error_id = format!("UNHANDLED_EXCEPTION/{}", qualified(&module, &entity));
-            Stop::error(EngineError::unhandled(error_id, &message))
-        }
+    if registry.get(&package).is_none() {
+        let error_id = format!("UNHANDLED_EXCEPTION/{}", qualified(&module, &entity));
+        return Stop::error(EngineError::unhandled(error_id, &message));
     }
+    let id = Identifier { package, module, entity };
+    let value = V::record(Arc::new(id.clone()), vec![V::Text(message.into())]);
+    Stop::Throw(V::Any(P::new(Any { ty: Ty::con(&id), value })))
 }
 
 impl Machine {

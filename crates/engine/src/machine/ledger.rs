@@ -5,7 +5,7 @@ use crate::{
     EngineError, KeyOf,
     code::{ChoiceCode, Op},
     ledger::{UNNUMBERED, parties},
-    registry::Key,
+    registry::{Key, node_version},
     run::{Question, Stop},
     translate::{TranslateError, to_ledger, to_machine},
     typing::{Data, Head},
@@ -13,7 +13,7 @@ use crate::{
 };
 use base::{ContractId, Identifier};
 use std::sync::Arc;
-use transaction::{ContractInstance, ContractKey, Exercise, Fetch, NodeVersion, Parties, QueryByKey};
+use transaction::{ContractInstance, ContractKey, Exercise, Fetch, Parties, QueryByKey};
 
 impl From<EngineError> for Stop {
     fn from(error: EngineError) -> Self {
@@ -119,9 +119,10 @@ impl Machine {
             }
             self.implements(&actual, wanted)?
         } else {
-            let name = &self.registry.need(&wanted.package)?.package.metadata().name;
+            let package = &self.registry.need(&wanted.package)?.package;
             let same = actual.module == wanted.module && actual.entity == wanted.entity;
-            actual == *wanted || (same && *name == instance.package_name)
+            let upgrades = package.language_version().has_upgrades();
+            actual == *wanted || (same && upgrades && package.metadata().name == instance.package_name)
         };
         let (id, wanted) = (id.clone(), wanted.clone());
         match (fits, interface) {
@@ -167,7 +168,8 @@ impl Machine {
         if let Some(key) = &key {
             self.check_free(&template, key)?;
         }
-        let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
+        let package = &self.registry.need(&template.package)?.package;
+        let (package_name, version) = (package.metadata().name.clone(), node_version(package));
         let instance = ContractInstance {
             template: (*template).clone(),
             package_name,
@@ -178,7 +180,7 @@ impl Machine {
         };
         drop(self.pop());
         let argument = self.pop();
-        let id = self.ledger.create(instance, argument)?;
+        let id = self.ledger.create(instance, argument, version)?;
         self.stack.push(V::ContractId(id));
         Ok(())
     }
@@ -189,7 +191,8 @@ impl Machine {
         let template = self.template_of(self.top())?;
         let code = self.current.code.clone();
         let ChoiceCode { owner, is_interface, name, consuming } = &code.choices[at(choice)];
-        let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
+        let package = &self.registry.need(&template.package)?.package;
+        let (package_name, version) = (package.metadata().name.clone(), node_version(package));
         let argument = to_ledger(self.local(argument))?;
         let instance = self.ledger.active(&contract_id)?.instance.clone();
         let by_key = self.ledger.is_by_key(&contract_id);
@@ -210,7 +213,7 @@ impl Machine {
             result: None,
             key: instance.key.clone(),
             by_key,
-            version: NodeVersion::V2_1,
+            version,
         })?;
         Ok(())
     }
@@ -218,7 +221,8 @@ impl Machine {
     fn fetch(&mut self, slot: u32, id: u32, interface: bool) -> Result<(), Stop> {
         let contract_id = self.contract_id(slot)?;
         let template = self.template_of(self.top())?;
-        let package_name = self.registry.need(&template.package)?.package.metadata().name.clone();
+        let package = &self.registry.need(&template.package)?.package;
+        let (package_name, version) = (package.metadata().name.clone(), node_version(package));
         let instance = self.ledger.active(&contract_id)?.instance.clone();
         let actors = self.ledger.authorizers() & &instance.stakeholders;
         let by_key = self.ledger.is_by_key(&contract_id);
@@ -232,7 +236,7 @@ impl Machine {
             stakeholders: instance.stakeholders.clone(),
             key: instance.key.clone(),
             by_key,
-            version: NodeVersion::V2_1,
+            version,
         })?;
         Ok(())
     }
@@ -255,13 +259,15 @@ impl Machine {
         let Some(found) = self.ledger.by_key(&of).cloned() else { return Err(Stop::Need(Question::Key(of))) };
         self.pop();
         if looking {
+            let package = &self.registry.need(&template.package)?.package;
+            let (package_name, version) = (package.metadata().name.clone(), node_version(package));
             self.ledger.query(QueryByKey {
                 template: of.template,
-                package_name: self.registry.need(&template.package)?.package.metadata().name.clone(),
+                package_name,
                 key,
                 result: found.iter().cloned().collect(),
                 exhaustive: true,
-                version: NodeVersion::V2_1,
+                version,
             })?;
             self.stack.push(found.map_or(V::None, |id| V::some(V::ContractId(id))));
             return Ok(());

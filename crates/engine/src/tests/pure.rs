@@ -161,7 +161,13 @@ fn functions_of_the_language() {
 /// The standard library's own sort, as compiled by others.
 #[test]
 fn a_compiled_library_sorts() {
-    let Some((engine, main)) = load("CantonExamples.38731509.dar") else { return };
+    for file in ["CantonExamples.38731509.dar", "model-tests-1.15.0757811f.dar"] {
+        sorts(file);
+    }
+}
+
+fn sorts(file: &str) {
+    let Some((engine, main)) = load(file) else { return };
     let package = engine.package(&main).unwrap();
     let all = package.dependencies().iter().filter_map(|id| engine.package(id));
     let lists =

@@ -117,3 +117,49 @@ fn a_package_name_means_the_preferred_or_the_highest_version() {
     let error = ledger.submit(&["alice"], vec![Command::Create { template, argument: Value::Unit }]).unwrap_err();
     assert_eq!(error.code(), codes::UNRESOLVED_PACKAGE_NAME);
 }
+
+/// A production lineage: the license of the oldest version gets metadata, which only newer versions know.
+#[test]
+fn a_contract_of_a_production_model_is_used_under_its_newer_versions() {
+    let Some((engine, old)) = load("splice-amulet-0.1.0.a3c655d4.dar") else { return };
+    let dar = lf::read_dar(&fs::read(dars().unwrap().join("splice-amulet-0.1.4.262246c4.dar")).unwrap()).unwrap();
+    dar.packages.iter().for_each(|package| engine.add_package(package.package.clone()));
+    let mut ledger = Ledger { engine, main: old.clone(), contracts: BTreeMap::new(), count: 0 };
+    let (module, entity) = ("Splice.ValidatorLicense", "ValidatorLicense");
+    let everybody = ["dso", "sponsor", "validator"];
+    let license = ["validator", "sponsor", "dso"].map(|name| party(name).into());
+    let create = ledger.create(module, entity, Value::record(license.into_iter().chain([Value::none()])));
+    let first = created(&ledger.submit(&everybody, vec![create]).unwrap()).remove(0);
+    let mut exercise = |preferred: &PackageId, id: &ContractId, choice: &str, argument: Value| {
+        let amulet = base::PackageName::new("splice-amulet").unwrap();
+        let package = PackageRef::Name(amulet.clone());
+        let template = TypeRef { package, module: module.parse().unwrap(), entity: entity.parse().unwrap() };
+        let command = Command::Exercise { template, contract_id: id.clone(), choice: name(choice), argument };
+        let mut submission = ledger.submission(&everybody, vec![command]);
+        submission.preferences.insert(amulet, preferred.clone());
+        let outcome = drive(ledger.engine.submit(submission)?, &ledger.contracts)?;
+        for (_, node) in outcome.transaction.nodes() {
+            if let Node::Create(create) = node {
+                ledger.contracts.insert(create.contract_id.clone(), create.instance.clone());
+            }
+        }
+        Ok::<_, EngineError>(outcome.transaction)
+    };
+    let metadata = Value::record([Value::text("0.1.4"), Value::text("somebody@example.com")]);
+    let update = "ValidatorLicense_UpdateMetadata";
+    let unknown = exercise(&old, &first, update, metadata.clone()).unwrap_err();
+    assert_eq!(unknown.code(), codes::COMMAND_PREPROCESSING_FAILED);
+    let transaction = exercise(&dar.main, &first, update, metadata).unwrap();
+    let second = created(&transaction).remove(0);
+    let instance = transaction.nodes().find_map(|(_, node)| match node {
+        Node::Create(create) => Some(&create.instance),
+        _ => None,
+    });
+    assert_eq!(instance.unwrap().template.package, dar.main);
+    // The old version has no place for what the new one wrote.
+    let withdraw = Value::record([Value::text("done")]);
+    let lost = exercise(&old, &second, "ValidatorLicense_Withdraw", withdraw.clone()).unwrap_err();
+    assert_eq!(lost.code(), codes::INTERPRETATION_UPGRADE_ERROR_TRANSLATION_FAILED);
+    exercise(&dar.main, &second, "ValidatorLicense_Withdraw", withdraw.clone()).unwrap();
+    exercise(&old, &first, "ValidatorLicense_Withdraw", withdraw).unwrap();
+}
