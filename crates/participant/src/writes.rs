@@ -16,6 +16,7 @@ use bytes::Bytes;
 use identity::random;
 use ledger_api::{Commands, ConnectedSynchronizer, PartyHint, Refusal, Writes};
 use std::sync::Arc;
+use tasks::Tasks;
 use tokio::sync::watch;
 
 /// One replica's end of the Ledger API: writes where it is active.
@@ -26,6 +27,7 @@ pub struct ParticipantWrites {
     here: watch::Receiver<Option<Arc<Active>>>,
     /// Known from the first time on that anybody asked.
     participant: watch::Sender<Option<ParticipantId>>,
+    tasks: Tasks,
 }
 
 impl ParticipantWrites {
@@ -36,8 +38,19 @@ impl ParticipantWrites {
         interpreter: Arc<dyn Interpreter>,
         here: watch::Receiver<Option<Arc<Active>>>,
         participant: watch::Sender<Option<ParticipantId>>,
+        tasks: Tasks,
     ) -> Self {
-        Self { db, interpreter, here, participant }
+        Self { db, interpreter, here, participant, tasks }
+    }
+
+    /// Work of the interpreter takes a while, and must not hold up others.
+    async fn interpreting<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Interpreter) -> Result<T, InterpretationError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let interpreter = self.interpreter.clone();
+        let result = self.tasks.spawn_blocking("packages", move || work(interpreter.as_ref())).await;
+        result.map_err(|_| refusal(ParticipantError::Passive))?.map_err(|e| Box::new(e) as Refusal)
     }
 
     fn here(&self) -> Result<Arc<Active>, Refusal> {
@@ -47,20 +60,6 @@ impl ParticipantWrites {
 
 fn refusal(error: impl Into<ParticipantError>) -> Refusal {
     Box::new(error.into())
-}
-
-async fn read_dar(
-    active: &Arc<dyn Interpreter>,
-    dar: Bytes,
-    tasks: Option<&tasks::Tasks>,
-) -> Result<crate::Dar, Refusal> {
-    let interpreter = active.clone();
-    let read = move || interpreter.read_dar(&dar);
-    let result: Result<crate::Dar, InterpretationError> = match tasks {
-        Some(tasks) => tasks.spawn_blocking("read dar", read).await.map_err(|_| refusal(ParticipantError::Passive))?,
-        None => read(),
-    };
-    result.map_err(|e| Box::new(e) as Refusal)
 }
 
 #[tonic::async_trait]
@@ -93,10 +92,10 @@ impl Writes for ParticipantWrites {
 
     async fn upload_dar(&self, dar: Bytes, validate_only: bool) -> Result<(), Refusal> {
         if validate_only {
-            return read_dar(&self.interpreter, dar, None).await.map(|_| ());
+            return self.interpreting(move |interpreter| interpreter.read_dar(&dar)).await.map(|_| ());
         }
         let active = self.here()?;
-        let dar = read_dar(&self.interpreter, dar, Some(&active.tasks)).await?;
+        let dar = Arc::new(self.interpreting(move |interpreter| interpreter.read_dar(&dar)).await?);
         let now = active.db.now().await.map_err(refusal)?;
         let rows = dar.packages.iter().map(|package| {
             let (name, version) = package.name.clone().unzip();
@@ -104,10 +103,11 @@ impl Writes for ParticipantWrites {
         });
         active.db.commit(&active.epoch, rows.collect()).await.map_err(refusal)?;
         active.db.notify(CHANGED);
-        for package in &dar.packages {
-            self.interpreter.add_package(&package.id, &package.payload).map_err(|e| Box::new(e) as Refusal)?;
-        }
-        let ids = dar.packages.into_iter().map(|p| p.id).collect();
+        let ids = dar.packages.iter().map(|p| p.id.clone()).collect();
+        let add = move |interpreter: &dyn Interpreter| {
+            dar.packages.iter().try_for_each(|package| interpreter.add_package(&package.id, &package.payload))
+        };
+        self.interpreting(add).await?;
         onboarding::vet(&active, &ids).await.map_err(refusal)
     }
 

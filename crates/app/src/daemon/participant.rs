@@ -50,7 +50,8 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
 
     let router = host.router(node, &replica, &config.ledger_api, |entry| entry.ledger_uri)?;
     let here = part.here.subscribe();
-    let writes = Arc::new(ParticipantWrites::new(db.clone(), interpreter.clone(), here, part.id.clone()));
+    let writes =
+        Arc::new(ParticipantWrites::new(db.clone(), interpreter.clone(), here, part.id.clone(), host.tasks.clone()));
     let api = LedgerApi::new(Ledger::new(db), writes, router, interpreter, host.tasks.clone());
     let descriptors = [::rpc::LEDGER_API_V2_DESCRIPTORS];
     let ledger_services = api.serve(Services::new(&descriptors).map_err(port_failed(node))?);

@@ -179,7 +179,7 @@ impl World {
         let path = self.dir.path().join(format!("participant{n}.db"));
         let (node, tasks) = Node::open(path, "participant", &migrations).await;
         node.db.check_statements(participant::STATEMENTS).await.unwrap();
-        let epoch = node.held.epoch().clone();
+        let (epoch, scope) = (node.held.epoch().clone(), tasks.clone());
         let active = Active::begin(
             node.db.clone(),
             epoch,
@@ -194,7 +194,7 @@ impl World {
         assert_eq!(registered.synchronizer, self.synchronizer);
         let here = watch::Sender::new(Some(active.clone()));
         let id = watch::Sender::new(Some(active.id().clone()));
-        let writes = ParticipantWrites::new(node.db.clone(), interpreter, here.subscribe(), id);
+        let writes = ParticipantWrites::new(node.db.clone(), interpreter, here.subscribe(), id, scope);
         let ledger = Ledger::new(node.db.clone());
         TestParticipant { _node: node, writes, ledger, _here: here }
     }
