@@ -42,6 +42,14 @@ enum LogEncoder {
 pub(crate) enum Command {
     /// Run the nodes of a configuration until told to stop.
     Daemon(Source),
+    /// Run a script of the console against running nodes; exit code 1 and the place if it fails.
+    Run {
+        /// The script.
+        script: PathBuf,
+        /// Names the nodes, local or remote.
+        #[command(flatten)]
+        source: Source,
+    },
     /// Show all nodes of a running network: role, epoch, ports, lag, memory.
     Status(Status),
     /// Check, show and explain configurations.

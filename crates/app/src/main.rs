@@ -6,6 +6,7 @@ mod daemon;
 mod lf;
 mod screen;
 mod script_test;
+mod shell;
 mod status;
 
 use clap::Parser as _;
@@ -48,6 +49,10 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
                 }
                 fail(&error, WRONG_INPUT)
             }
+        },
+        Command::Run { script, source } => match shell::run(script, &source).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, WRONG_INPUT),
         },
         Command::Status(options) => match status::run(&options).await {
             Ok(code) => code,

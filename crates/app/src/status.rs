@@ -83,13 +83,18 @@ fn targets(config: &Config) -> Result<Vec<Target>, StatusError> {
 impl Target {
     fn new(name: &str, api: &Api, tls: Result<Option<ClientTls>, TlsError>) -> Result<Self, StatusError> {
         let tls = tls.map_err(|source| StatusError::Tls { node: name.to_owned(), source })?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        // Where a server listens on all addresses, it is reached on the loopback address.
-        let any = ["0.0.0.0", "::", "[::]"].contains(&api.address.as_str());
-        let address = if any { "localhost" } else { &api.address };
-        let uri = format!("{scheme}://{address}:{}", api.port);
+        let uri = uri(api, tls.is_some());
         Ok(Self { name: name.to_owned(), uri, tls: tls.unwrap_or_default() })
     }
+}
+
+/// Where a server is reached.
+pub(crate) fn uri(api: &Api, is_encrypted: bool) -> String {
+    let scheme = if is_encrypted { "https" } else { "http" };
+    // Where a server listens on all addresses, it is reached on the loopback address.
+    let any = ["0.0.0.0", "::", "[::]"].contains(&api.address.as_str());
+    let address = if any { "localhost" } else { &api.address };
+    format!("{scheme}://{address}:{}", api.port)
 }
 
 async fn ask(target: &Target) -> Option<StatusResponse> {

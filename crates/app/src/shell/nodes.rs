@@ -1,0 +1,116 @@
+//! The nodes of a configuration, local and remote, as the console reaches them.
+
+use super::ShellError;
+use crate::{
+    daemon::tls::{client, own_client},
+    status::uri,
+};
+use ::config::{Api, Config, NodeCommon, RemoteKind};
+use ::console::Reference;
+use rpc::{ChannelConfig, ClientTls, TlsError, connect_lazy};
+use std::collections::BTreeMap;
+use tonic::transport::Channel;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Participant,
+    Sequencer,
+    Mediator,
+    Manager,
+    Domain,
+}
+
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) is_local: bool,
+    pub(crate) admin: Channel,
+    /// Ledger API of a participant.
+    pub(crate) ledger: Option<Channel>,
+    /// Public API of a sequencer or domain.
+    pub(crate) public: Option<String>,
+}
+
+impl Node {
+    /// The node, or a group of its commands.
+    pub(crate) fn reference(&self, group: &str) -> Reference {
+        let (kind, title) = match self.kind {
+            Kind::Participant => ("ParticipantReference", "Participant"),
+            Kind::Sequencer => ("SequencerReference", "Sequencer"),
+            Kind::Mediator => ("MediatorReference", "Mediator"),
+            Kind::Manager => ("DomainManagerReference", "Domain manager"),
+            Kind::Domain => ("DomainReference", "Domain"),
+        };
+        let path = if group.is_empty() { self.name.clone() } else { format!("{}/{group}", self.name) };
+        Reference { kind, label: format!("{title} '{}'", self.name), path }
+    }
+}
+
+pub(crate) fn all(config: &Config) -> Result<BTreeMap<String, Node>, ShellError> {
+    let mut nodes = BTreeMap::new();
+    let mut add = |node: Node| drop(nodes.insert(node.name.clone(), node));
+    for n in config.participants.values() {
+        add(local(&n.node, Kind::Participant, Some(&n.ledger_api))?);
+    }
+    for n in config.sequencers.values() {
+        add(local(&n.node, Kind::Sequencer, Some(&n.public_api))?);
+    }
+    for n in config.domains.values() {
+        add(local(&n.node, Kind::Domain, Some(&n.public_api))?);
+    }
+    for n in config.mediators.values() {
+        add(local(&n.node, Kind::Mediator, None)?);
+    }
+    for n in config.managers.values() {
+        add(local(&n.node, Kind::Manager, None)?);
+    }
+    for n in config.remotes.values() {
+        let kind = match n.kind {
+            RemoteKind::Participant => Kind::Participant,
+            RemoteKind::Sequencer => Kind::Sequencer,
+            RemoteKind::Mediator => Kind::Mediator,
+            RemoteKind::Manager => Kind::Manager,
+            RemoteKind::Domain => Kind::Domain,
+        };
+        let tls = load(&n.name, n.admin_tls.as_ref().map(client))?;
+        // No key says how the second API is encrypted; it is taken to be as the admin API is.
+        let second = n.second_api.as_ref().map(|api| (api, tls.clone()));
+        add(node(&n.name, kind, false, &(&n.admin_api, tls), second.as_ref())?);
+    }
+    Ok(nodes)
+}
+
+type Server<'a> = (&'a Api, Option<ClientTls>);
+
+fn load(name: &str, tls: Option<Result<ClientTls, TlsError>>) -> Result<Option<ClientTls>, ShellError> {
+    tls.transpose().map_err(|error| ShellError::Node { node: name.into(), why: error.to_string() })
+}
+
+fn local(common: &NodeCommon, kind: Kind, second: Option<&Api>) -> Result<Node, ShellError> {
+    let server = |api: &Api| load(&common.name, api.tls.as_deref().map(own_client));
+    let second = second.map(|api| Ok::<_, ShellError>((api, server(api)?))).transpose()?;
+    node(&common.name, kind, true, &(&common.admin_api, server(&common.admin_api)?), second.as_ref())
+}
+
+fn node(
+    name: &str,
+    kind: Kind,
+    is_local: bool,
+    admin: &Server<'_>,
+    second: Option<&Server<'_>>,
+) -> Result<Node, ShellError> {
+    let channel = |(api, tls): &Server<'_>| {
+        let config = ChannelConfig { tls: tls.clone().unwrap_or_default(), ..ChannelConfig::default() };
+        let failed = |error: tonic::transport::Error| ShellError::Node { node: name.into(), why: error.to_string() };
+        connect_lazy(&uri(api, tls.is_some()), &config).map_err(failed)
+    };
+    let is_participant = kind == Kind::Participant;
+    Ok(Node {
+        name: name.into(),
+        kind,
+        is_local,
+        admin: channel(admin)?,
+        ledger: second.filter(|_| is_participant).map(channel).transpose()?,
+        public: second.filter(|_| !is_participant).map(|(api, tls)| uri(api, tls.is_some())),
+    })
+}
