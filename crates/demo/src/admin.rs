@@ -108,6 +108,46 @@ pub(crate) fn sequencers(processes: &[Process], first: usize) -> Vec<String> {
     uris
 }
 
+/// What a synchronizer is founded with.
+pub struct Founding {
+    /// Admin API of one of its sequencers, all of which share a database.
+    pub sequencer: Channel,
+    /// Admin API of its mediator.
+    pub mediator: Channel,
+    /// Admin API of its manager.
+    pub manager: Channel,
+    /// Public APIs of all sequencers.
+    pub endpoints: Vec<String>,
+}
+
+/// Founds a synchronizer: the manager signs the first topology, sequencer, mediator and manager begin with it.
+pub async fn found(founding: Founding) -> Result<(), tonic::Status> {
+    let Founding { sequencer, mediator, manager, mut endpoints } = founding;
+    let mut sequencer = SequencerAdminServiceClient::new(sequencer);
+    let mut mediator = MediatorAdminServiceClient::new(mediator);
+    let mut manager = ManagerAdminServiceClient::new(manager);
+    let sequencer_key = sequencer.get_key(GetKeyRequest {}).await?.into_inner().key;
+    let mediator_key = mediator.get_mediator_key(GetKeyRequest {}).await?.into_inner().key;
+    let request = FoundSynchronizerRequest { sequencer_key, mediator_key };
+    let founded = manager.found_synchronizer(request).await?.into_inner();
+    let synchronizer_id = founded.synchronizer_id;
+    let request =
+        InitializeSequencerRequest { synchronizer_id: synchronizer_id.clone(), transactions: founded.transactions };
+    let topology = sequencer.initialize_sequencer(request).await?.into_inner().topology;
+    let request = InitializeMediatorRequest {
+        synchronizer_id,
+        mediator_id: founded.mediator_id,
+        sequencers: endpoints.clone(),
+        topology: topology.clone(),
+    };
+    mediator.initialize_mediator(request).await?;
+    // Not everybody is to prefer the same one.
+    let others = endpoints.len().min(1);
+    endpoints.rotate_left(others);
+    manager.initialize_manager(InitializeManagerRequest { sequencers: endpoints, topology }).await?;
+    Ok(())
+}
+
 /// Founds the synchronizer and connects both participants.
 pub(crate) async fn bootstrap(processes: &[Process]) -> Result<(), AdminError> {
     let call = |process: &Process| {
@@ -117,30 +157,13 @@ pub(crate) async fn bootstrap(processes: &[Process]) -> Result<(), AdminError> {
     let (sequencer, _) = in_role(processes, "sequencer", &["Online", "Offline"]).await?;
     let (mediator, _) = in_role(processes, "mediator", &["Active"]).await?;
     let (manager, _) = in_role(processes, "manager", &["Active"]).await?;
-    let mut sequencer_client = SequencerAdminServiceClient::new(channel(sequencer.admin_port)?);
-    let mut mediator_client = MediatorAdminServiceClient::new(channel(mediator.admin_port)?);
-    let mut manager_client = ManagerAdminServiceClient::new(channel(manager.admin_port)?);
-
-    let sequencer_key = sequencer_client.get_key(GetKeyRequest {}).await.map_err(call(sequencer))?.into_inner().key;
-    let mediator_key =
-        mediator_client.get_mediator_key(GetKeyRequest {}).await.map_err(call(mediator))?.into_inner().key;
-    let founded = manager_client
-        .found_synchronizer(FoundSynchronizerRequest { sequencer_key, mediator_key })
-        .await
-        .map_err(call(manager))?
-        .into_inner();
-    let synchronizer_id = founded.synchronizer_id.clone();
-    let request = InitializeSequencerRequest { synchronizer_id, transactions: founded.transactions };
-    let topology = sequencer_client.initialize_sequencer(request).await.map_err(call(sequencer))?.into_inner().topology;
-    let request = InitializeMediatorRequest {
-        synchronizer_id: founded.synchronizer_id,
-        mediator_id: founded.mediator_id,
-        sequencers: sequencers(processes, 0),
-        topology: topology.clone(),
+    let founding = Founding {
+        sequencer: channel(sequencer.admin_port)?,
+        mediator: channel(mediator.admin_port)?,
+        manager: channel(manager.admin_port)?,
+        endpoints: sequencers(processes, 0),
     };
-    mediator_client.initialize_mediator(request).await.map_err(call(mediator))?;
-    let request = InitializeManagerRequest { sequencers: sequencers(processes, 1), topology };
-    manager_client.initialize_manager(request).await.map_err(call(manager))?;
+    found(founding).await.map_err(call(manager))?;
     for (n, logical) in ["participant1", "participant2"].into_iter().enumerate() {
         let (process, _) = in_role(processes, logical, &["Active"]).await?;
         let request = ConnectSynchronizerRequest {

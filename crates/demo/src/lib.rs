@@ -19,7 +19,7 @@ mod proxy;
 mod report;
 mod workload;
 
-pub use admin::{AdminError, hand_over, status};
+pub use admin::{AdminError, Founding, found, hand_over, status};
 pub use fault::{Database, Fault};
 pub use history::{History, Injected, Inner};
 pub use layout::{Kind, PostgresUrl, Process};

@@ -33,4 +33,12 @@ fn the_example_founds_a_network_and_errors_name_their_place() {
     // Nobody is there to take over.
     assert_eq!((text.as_str(), ran.status.code()), ("true\n", Some(1)), "{error}");
     assert!(error.contains("wrong.canton:2:1: participant1: "), "{error}");
+
+    // What the field has and this version has not is said so, and is no name that nobody knows.
+    fs::write(&wrong, "participant1.dars.upload(\"a.dar\")\n").unwrap();
+    let error = String::from_utf8(concordat(&["run", wrong.to_str().unwrap()], &config, &overrides).stderr).unwrap();
+    assert!(error.contains("dars.upload is not served"), "{error}");
+    fs::write(&wrong, "participant1.dars.uplaod(\"a.dar\")\n").unwrap();
+    let error = String::from_utf8(concordat(&["run", wrong.to_str().unwrap()], &config, &overrides).stderr).unwrap();
+    assert!(error.contains("uplaod is not a member"), "{error}");
 }
