@@ -105,21 +105,24 @@ pub fn decrypt_views(
             Err(why) => unreadable.push(format!("the key of view {}: {why}", view.view_hash)),
         }
     }
-    // Views that are read give the secrets of those below, in whatever order they come.
-    let (mut waiting, mut opened) = (received, Vec::new());
-    loop {
-        let (ready, rest): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|(view, _)| secrets.contains_key(&view.view_hash));
-        waiting = rest;
-        if ready.is_empty() {
-            break;
-        }
-        for (view, recipients) in ready {
-            let secret = secrets[&view.view_hash].clone();
+    // Views that are read give the secrets of those below, in whatever order they come. Each is looked at once, however
+    // a submitter chains them.
+    let mut ready: Vec<Hash> = secrets.keys().copied().collect();
+    let mut waiting: BTreeMap<Hash, Vec<(EncryptedView, Recipients)>> = BTreeMap::new();
+    for (view, recipients) in received {
+        waiting.entry(view.view_hash).or_default().push((view, recipients));
+    }
+    let mut opened = Vec::new();
+    while let Some(hash) = ready.pop() {
+        let Some(secret) = secrets.get(&hash).cloned() else { continue };
+        for (view, recipients) in waiting.remove(&hash).unwrap_or_default() {
             match open(&view, &secret) {
                 Ok(tree) => {
                     for (index, hash) in tree.subview_hashes.iter().enumerate() {
-                        secrets.entry(*hash).or_insert_with(|| below(&secret, index));
+                        if waiting.contains_key(hash) && !secrets.contains_key(hash) {
+                            secrets.insert(*hash, below(&secret, index));
+                            ready.push(*hash);
+                        }
                     }
                     opened.push((ViewMessage { tree, signature: view.signature }, recipients));
                 }
@@ -127,10 +130,8 @@ pub fn decrypt_views(
             }
         }
     }
-    let strange = |(view, _): (EncryptedView, _)| {
-        format!("view {} has no key for this participant, and no view around it came", view.view_hash)
-    };
-    unreadable.extend(waiting.into_iter().map(strange));
+    let strange = |hash: &Hash| format!("view {hash} has no key for this participant, and no view around it came");
+    unreadable.extend(waiting.values().flatten().map(|(view, _)| strange(&view.view_hash)));
     (opened, unreadable)
 }
 
