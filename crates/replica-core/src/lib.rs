@@ -27,7 +27,7 @@ pub const MAX_BACK_OFF: Duration = Duration::from_secs(10);
 pub const GOOD_TERM: Duration = Duration::from_secs(30);
 
 /// What a replica does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Opening its stores.
     Starting,
@@ -135,7 +135,7 @@ pub enum Handover {
 }
 
 /// The automaton.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Replica {
     role: Role,
     /// Whether the lock of the role's epoch is still ours, as far as we know.
@@ -152,7 +152,7 @@ pub struct Replica {
 }
 
 /// Why a replica leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Reason {
     Trouble,
     Handover,

@@ -34,7 +34,7 @@ impl SequencingClock {
 }
 
 /// Timestamps `t ≡ index (mod total-node-count)` in µs: unique across sequencers without talking to them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TimestampGenerator {
     index: i64,
     count: i64,

@@ -40,7 +40,7 @@ pub enum Decision {
 }
 
 /// Assigns timestamps; lives as long as one incarnation of a sequencer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sequencing {
     generator: TimestampGenerator,
 }
