@@ -52,6 +52,23 @@ pub(crate) enum Command {
     },
     /// Show all nodes of a running network: role, epoch, ports, lag, memory.
     Status(Status),
+    /// Say whether a node does its work, and if not, why; exit code 3 if it does not.
+    Why {
+        /// As the configuration calls it.
+        node: String,
+        #[command(flatten)]
+        options: Status,
+    },
+    /// Hand a node's work over to another replica; exit code 3, and nothing changed, if none takes over.
+    Handover {
+        /// The active replica, as the configuration calls it.
+        node: String,
+        /// Only say whether it could be done now, and who could take over.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        options: Status,
+    },
     /// Check, show and explain configurations.
     Config {
         #[command(subcommand)]

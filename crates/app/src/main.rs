@@ -4,6 +4,7 @@ mod cli;
 mod configuration;
 mod daemon;
 mod lf;
+mod operate;
 mod screen;
 mod script_test;
 mod shell;
@@ -56,6 +57,15 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
         },
         Command::Status(options) => match status::run(&options).await {
             Ok(code) => code,
+            Err(error) => fail(&error, WRONG_INPUT),
+        },
+        Command::Why { node, options } => match operate::why(&node, &options).await {
+            Ok(code) => code,
+            Err(error) => fail(&error, WRONG_INPUT),
+        },
+        Command::Handover { node, dry_run, options } => match operate::hand_over(&node, dry_run, &options).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error @ operate::OperateError::Refused(_)) => fail(&error, operate::NOT_SO),
             Err(error) => fail(&error, WRONG_INPUT),
         },
         Command::Config { command } => match configuration::run(&command) {

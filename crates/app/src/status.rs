@@ -11,6 +11,7 @@ use rpc::{
 };
 use serde_json::json;
 use std::{collections::BTreeSet, process::ExitCode, time::Duration};
+use tonic::transport::Channel;
 use wire::concordat::admin::v1::{NodeKind, StatusRequest, StatusResponse};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,9 +28,9 @@ pub(crate) enum StatusError {
 }
 
 /// An admin API and how it is called in the configuration.
-struct Target {
-    name: String,
-    uri: String,
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) uri: String,
     tls: ClientTls,
 }
 
@@ -37,7 +38,7 @@ struct Target {
 pub(crate) async fn run(options: &Status) -> Result<ExitCode, StatusError> {
     let (config, _) = options.source.load()?;
     let asked = targets(&config)?.into_iter().map(|target| async move {
-        let answer = ask(&target).await;
+        let answer = target.ask().await.ok();
         (target, answer)
     });
     let mut answers = futures::future::join_all(asked).await;
@@ -60,7 +61,16 @@ pub(crate) async fn run(options: &Status) -> Result<ExitCode, StatusError> {
     Ok(if all_answer { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
+/// Several nodes may share a port, and a node may be named twice.
 fn targets(config: &Config) -> Result<Vec<Target>, StatusError> {
+    let mut seen = BTreeSet::new();
+    let mut found = all_targets(config)?;
+    found.retain(|target| seen.insert(target.uri.clone()));
+    Ok(found)
+}
+
+/// The admin API of every node that the configuration names.
+pub(crate) fn all_targets(config: &Config) -> Result<Vec<Target>, StatusError> {
     let managers = config.managers.values().map(|n| &n.node);
     let mediators = config.mediators.values().map(|n| &n.node);
     let sequencers = config.sequencers.values().chain(config.domains.values()).map(|n| &n.node);
@@ -74,9 +84,6 @@ fn targets(config: &Config) -> Result<Vec<Target>, StatusError> {
         let tls = remote.admin_tls.as_ref().map(client).transpose();
         found.push(Target::new(&remote.name, &remote.admin_api, tls)?);
     }
-    // Several nodes may share a port, and a node may be named twice.
-    let mut seen = BTreeSet::new();
-    found.retain(|target| seen.insert(target.uri.clone()));
     Ok(found)
 }
 
@@ -85,6 +92,21 @@ impl Target {
         let tls = tls.map_err(|source| StatusError::Tls { node: name.to_owned(), source })?;
         let uri = uri(api, tls.is_some());
         Ok(Self { name: name.to_owned(), uri, tls: tls.unwrap_or_default() })
+    }
+
+    /// How the node's process is asked; nothing is sent yet.
+    pub(crate) fn client(&self) -> Result<NodeServiceClient<Channel>, tonic::transport::Error> {
+        let config = ChannelConfig { tls: self.tls.clone(), ..ChannelConfig::default() };
+        Ok(NodeServiceClient::new(connect_lazy(&self.uri, &config)?))
+    }
+
+    pub(crate) async fn ask(&self) -> Result<StatusResponse, String> {
+        let mut client = self.client().map_err(|error| error.to_string())?;
+        match tokio::time::timeout(TIMEOUT, client.status(StatusRequest {})).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(status.message().to_owned()),
+            Err(_late) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+        }
     }
 }
 
@@ -95,12 +117,6 @@ pub(crate) fn uri(api: &Api, is_encrypted: bool) -> String {
     let any = ["0.0.0.0", "::", "[::]"].contains(&api.address.as_str());
     let address = if any { "localhost" } else { &api.address };
     format!("{scheme}://{address}:{}", api.port)
-}
-
-async fn ask(target: &Target) -> Option<StatusResponse> {
-    let config = ChannelConfig { tls: target.tls.clone(), ..ChannelConfig::default() };
-    let mut client = NodeServiceClient::new(connect_lazy(&target.uri, &config).ok()?);
-    Some(tokio::time::timeout(TIMEOUT, client.status(StatusRequest {})).await.ok()?.ok()?.into_inner())
 }
 
 fn json(answers: &[(Target, Option<StatusResponse>)]) -> String {

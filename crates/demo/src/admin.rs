@@ -59,7 +59,7 @@ pub async fn status(process: &Process) -> Option<(NodeStatus, StatusResponse)> {
 
 /// Asks the process's node to hand over.
 pub async fn hand_over(process: &Process) -> Result<SetPassiveResponse, AdminError> {
-    let request = SetPassiveRequest { node: process.name.clone() };
+    let request = SetPassiveRequest { node: process.name.clone(), dry_run: false };
     let answer = NodeServiceClient::new(channel(process.admin_port)?).set_passive(request).await;
     let failed = |status: tonic::Status| AdminError::Call { node: process.name.clone(), source: status.into() };
     answer.map(tonic::Response::into_inner).map_err(failed)

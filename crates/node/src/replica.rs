@@ -274,6 +274,27 @@ impl Replica {
         answered.await.map_err(|_ended| ended())?
     }
 
+    /// Whether [`Replica::set_passive`] would be tried now: the names of the others that are known to run, or why it would
+    /// be refused.
+    pub async fn may_hand_over(&self) -> Result<Vec<String>, HandoverRefused> {
+        let name = || self.config.name.clone();
+        if !self.config.replication {
+            return Err(HandoverRefused::NotReplicated(name()));
+        }
+        match *self.role.borrow() {
+            Role::Active { .. } => {}
+            Role::Starting | Role::Passive => return Err(HandoverRefused::WasPassive(name())),
+            Role::Activating { .. } | Role::Leaving { .. } => return Err(HandoverRefused::Busy(name())),
+            Role::Stopped => return Err(HandoverRefused::ShuttingDown(name())),
+        }
+        if !self.standby_waits().await? {
+            return Err(HandoverRefused::NobodyElse(name()));
+        }
+        let directory = self.directory.borrow();
+        let others = directory.replicas.iter().filter(|entry| !entry.is(&self.db, &self.config));
+        Ok(others.map(|entry| entry.replica.clone()).collect())
+    }
+
     async fn standby_waits(&self) -> Result<bool, StoreError> {
         for _ in 1..LOOKS {
             if self.db.standby_waits().await? {

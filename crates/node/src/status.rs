@@ -166,9 +166,15 @@ impl NodeService for Nodes {
     async fn set_passive(&self, request: Request<SetPassiveRequest>) -> Result<Response<SetPassiveResponse>, Status> {
         let correlation = CorrelationId::default();
         let refuse = |error: &HandoverRefused| status(error, &correlation);
-        let replica = self.replica(&request.into_inner().node).map_err(|error| status(&error, &correlation))?;
+        let SetPassiveRequest { node, dry_run } = request.into_inner();
+        let replica = self.replica(&node).map_err(|error| status(&error, &correlation))?;
+        if dry_run {
+            let standbys = replica.may_hand_over().await.map_err(|error| refuse(&error))?;
+            return Ok(Response::new(SetPassiveResponse { standbys, ..SetPassiveResponse::default() }));
+        }
         let handed = replica.set_passive().await.map_err(|error| refuse(&error))?;
         let took_ms = u64::try_from(handed.took.as_millis()).unwrap_or(u64::MAX);
-        Ok(Response::new(SetPassiveResponse { replica: handed.replica, epoch: handed.epoch, took_ms }))
+        let (replica, epoch) = (handed.replica, handed.epoch);
+        Ok(Response::new(SetPassiveResponse { replica, epoch, took_ms, ..SetPassiveResponse::default() }))
     }
 }

@@ -201,12 +201,14 @@ async fn hand_over_needs_a_standby(world: World) {
     let one = world.start("one").await;
     let first = one.is_active().await;
     assert_eq!(one.replica.set_passive().await, Err(HandoverRefused::NobodyElse("one".into())));
+    assert_eq!(one.replica.may_hand_over().await, Err(HandoverRefused::NobodyElse("one".into())));
     assert_eq!(one.replica.role().borrow().clone(), Role::Active { epoch: first });
     assert_eq!(*one.part.over.lock().unwrap(), 0, "nothing was stopped");
 
     let two = world.start("two").await;
     assert_eq!(two.replica.set_passive().await, Err(HandoverRefused::WasPassive("two".into())));
     two.sees("one").await;
+    assert_eq!(two.replica.may_hand_over().await, Err(HandoverRefused::WasPassive("two".into())));
     let handed = one.replica.set_passive().await.unwrap();
     let second = two.is_active().await;
     assert_eq!((handed.replica.as_str(), handed.epoch), ("two", second));
@@ -275,10 +277,15 @@ async fn the_admin_service_tells_and_hands_over(world: World) {
     assert!(status.nodes.iter().all(|node| node.active_replica == active.replica.config().name));
     assert_eq!(status.nodes[1].replicas.len(), 2);
 
-    let refused = client.set_passive(SetPassiveRequest { node: String::new() }).await.unwrap_err();
+    let refused = client.set_passive(SetPassiveRequest::default()).await.unwrap_err();
     assert!(refused.message().contains("several nodes"), "{refused}");
     let name = active.replica.config().name.clone();
-    let handed = client.set_passive(SetPassiveRequest { node: name }).await.unwrap().into_inner();
+    let try_it = SetPassiveRequest { node: name.clone(), dry_run: true };
+    let tried = client.set_passive(try_it).await.unwrap().into_inner();
+    assert_eq!((tried.standbys, tried.epoch), (vec![standby.replica.config().name.clone()], 0));
+    assert!(active.replica.is_fresh(), "it was only tried");
+    let request = SetPassiveRequest { node: name, dry_run: false };
+    let handed = client.set_passive(request).await.unwrap().into_inner();
     assert_eq!((handed.replica, handed.epoch), (standby.replica.config().name.clone(), standby.is_active().await));
 }
 

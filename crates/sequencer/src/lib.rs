@@ -66,12 +66,14 @@ pub struct Config {
 }
 
 /// What a sequencer is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
     /// Whether the synchronizer is known.
     pub initialized: bool,
     /// Index and incarnation while it is online.
     pub online: Option<(u32, i64)>,
+    /// What ended the last incarnation, until the next one begins.
+    pub trouble: Option<String>,
 }
 
 /// A running sequencer.

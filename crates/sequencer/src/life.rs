@@ -55,7 +55,8 @@ pub(crate) async fn run(
             () = tasks.cancelled() => return leave(&shared, &status).await,
         };
         shared.online.send_replace(false);
-        let before = status.send_replace(Status { initialized: true, online: None }).online;
+        let trouble = Some(ended.to_string());
+        let before = status.send_replace(Status { initialized: true, online: None, trouble }).online;
         tracing::warn!(?before, "sequencer is offline: {ended}");
         refuse_waiting(&mut inbox);
         pause = if begun.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
@@ -130,7 +131,7 @@ async fn live(shared: &Arc<Shared>, inbox: &mut mpsc::Receiver<Request>, status:
         clock: SequencingClock::new(watermark, shared.started.elapsed()),
         started: shared.started,
     };
-    status.send_modify(|s| s.online = Some((life.index, life.incarnation)));
+    status.send_replace(Status { initialized: true, online: Some((life.index, life.incarnation)), trouble: None });
     shared.online.send_replace(true);
     let ended = tokio::select! {
         ended = writer.run(inbox) => ended,

@@ -167,8 +167,10 @@ impl Domain {
     /// Which nodes inside do not work, and why; empty if all do.
     fn trouble(&self) -> String {
         let mut troubles = Vec::new();
-        if self.sequencer.status().borrow().online.is_none() {
-            troubles.push("its sequencer is not online".to_owned());
+        let sequencer = self.sequencer.status().borrow().clone();
+        if sequencer.online.is_none() {
+            let why = sequencer.trouble.map(|why| format!(": {why}")).unwrap_or_default();
+            troubles.push(format!("its sequencer is not online{why}"));
         }
         for (part, replica) in [("mediator", &self.mediator), ("manager", &self.manager)] {
             let works = match replica.active() {

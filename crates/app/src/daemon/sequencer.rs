@@ -82,7 +82,9 @@ fn report_health(host: &Host, sequencer: &Sequencer, health: HealthReporter, ser
 }
 
 pub(crate) fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus]) -> NodeStatus {
-    let now = *sequencer.status().borrow();
+    let now = sequencer.status().borrow().clone();
+    let offline = now.initialized && now.online.is_none();
+    let trouble = now.trouble.or_else(|| offline.then(|| "no index is free; it waits for one".to_owned()));
     NodeStatus {
         name: name.to_owned(),
         kind: NodeKind::Sequencer.into(),
@@ -92,6 +94,7 @@ pub(crate) fn node_status(name: &str, sequencer: &Sequencer, ports: &[PortStatus
         member: sequencer.sequencer().map(|id| id.member().to_string()).unwrap_or_default(),
         ports: ports.to_vec(),
         ready: now.online.is_some(),
+        trouble: trouble.unwrap_or_default(),
         lag_ms: sequencer.lag_ms(),
         ..NodeStatus::default()
     }

@@ -113,7 +113,7 @@ pub(super) async fn call(
         "health.active" => Ok(Value::Bool(["Active", "Online"].contains(&status(node).await?.role.as_str()))),
         "health.initialized" => Ok(Value::Bool(status(node).await?.initialized)),
         "replication.set_passive" => {
-            let request = SetPassiveRequest { node: node.name.clone() };
+            let request = SetPassiveRequest { node: node.name.clone(), dry_run: false };
             NodeServiceClient::new(node.admin.clone()).set_passive(request).await.map_err(refused)?;
             Ok(Value::Bool(true))
         }

@@ -8,6 +8,7 @@ mod examples;
 mod harness;
 mod health;
 mod model;
+mod operate;
 mod scripts;
 mod simple;
 mod tls;
