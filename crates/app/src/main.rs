@@ -92,27 +92,29 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
             }
             Err(error) => fail(&error, WRONG_INPUT),
         },
-        Command::Demo(options) => {
-            let headless = options.headless;
-            let options = match options.into_demo() {
-                Ok(options) => options,
-                Err(error) => return fail(&error, FAILED),
-            };
-            let result = if headless {
-                demo::headless(options, tasks, |line| print(&line)).await
-            } else {
-                screen::interactive(options, tasks).await
-            };
-            match result.map(|report| serde_json::to_string_pretty(&report)) {
-                Ok(Ok(text)) => {
-                    print(&text);
-                    ExitCode::SUCCESS
-                }
-                Ok(Err(error)) => fail(&error, FAILED),
-                Err(error @ demo::DemoError::Wrong(_)) => fail(&error, FAILED),
-                Err(error) => fail(&error, WRONG_INPUT),
-            }
+        Command::Demo(options) => run_demo(options, tasks).await,
+    }
+}
+
+async fn run_demo(options: cli::Demo, tasks: Tasks) -> ExitCode {
+    let headless = options.headless;
+    let options = match options.into_demo() {
+        Ok(options) => options,
+        Err(error) => return fail(&error, FAILED),
+    };
+    let result = if headless {
+        demo::headless(options, tasks, |line| print(&line)).await
+    } else {
+        screen::interactive(options, tasks).await
+    };
+    match result.map(|report| serde_json::to_string_pretty(&report)) {
+        Ok(Ok(text)) => {
+            print(&text);
+            ExitCode::SUCCESS
         }
+        Ok(Err(error)) => fail(&error, FAILED),
+        Err(error @ demo::DemoError::Wrong(_)) => fail(&error, FAILED),
+        Err(error) => fail(&error, WRONG_INPUT),
     }
 }
 

@@ -1,0 +1,111 @@
+//! `concordat-bench`: what the system does, beside the same work in plain Rust, measured in the same run. Figures are
+//! medians; only ratios can be compared between machines.
+
+mod engine;
+mod rivals;
+
+use clap::{Args, Parser, Subcommand};
+use engine::{BenchError, Figure, Sizes};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+/// The rival of a benchmark could not be beaten, or asked.
+const FAILED: u8 = 1;
+
+/// Measures the system beside the same work in plain Rust.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The Daml engine: calls, lists, transfers in one transaction, and reading a DAR.
+    Engine(OfEngine),
+}
+
+#[derive(Debug, Args)]
+struct OfEngine {
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// The median of so many runs is shown.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// The argument of nfib; 28 makes about a million calls.
+    #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(i64).range(0..=40))]
+    nfib: i64,
+    /// The length of the list that is sorted.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(i64).range(0..=1_000_000))]
+    list: i64,
+    /// How often an Iou changes hands in one transaction.
+    #[arg(long, default_value_t = 1000)]
+    transfers: u32,
+    /// Read and check this DAR too.
+    #[arg(long, value_name = "FILE.dar")]
+    dar: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let Command::Engine(options) = Arguments::parse().command;
+    match run(&options) {
+        Ok(figures) => {
+            print(&if options.json { json(&figures) } else { table(&figures) });
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn run(options: &OfEngine) -> Result<Vec<Figure>, BenchError> {
+    let read =
+        |path: &PathBuf| std::fs::read(path).map_err(|error| BenchError::File(path.display().to_string(), error));
+    let dar = options.dar.as_ref().map(read).transpose()?;
+    let OfEngine { rounds, nfib, list, transfers, .. } = *options;
+    engine::run(Sizes { rounds, nfib, list, transfers }, dar.as_deref())
+}
+
+fn json(figures: &[Figure]) -> String {
+    let all = figures.iter().map(|f| {
+        serde_json::json!({
+            "name": f.name, "unit": f.unit, "units": f.units, "ours_ms": ms(f.ours), "plain_ms": ms(f.plain),
+            "ours_per_second": f.per_second(f.ours), "plain_per_second": f.per_second(f.plain), "ratio": f.ratio(),
+        })
+    });
+    format!("{:#}", serde_json::json!({ "engine": all.collect::<Vec<_>>() }))
+}
+
+fn table(figures: &[Figure]) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "benchmark",
+        "unit",
+        "engine, per second",
+        "plain Rust, per second",
+        "engine, ms",
+        "times as long",
+    ]);
+    for f in figures {
+        let [ours, plain] = [f.ours, f.plain].map(|time| format!("{:.0}", f.per_second(time)));
+        let (took, ratio) = (format!("{:.2}", ms(f.ours)), format!("{:.1}", f.ratio()));
+        table.add_row([f.name.to_owned(), f.unit.to_owned(), ours, plain, took, ratio]);
+    }
+    table.to_string()
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+#[expect(clippy::print_stdout, reason = "what the user asked for")]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "told to whoever ran the command")]
+fn fail(error: &BenchError) -> ExitCode {
+    eprintln!("concordat-bench: {error}");
+    ExitCode::from(FAILED)
+}
