@@ -35,6 +35,15 @@ pub(crate) struct Function {
     pub(crate) ops: Vec<Op>,
 }
 
+/// Marks what can be done at once: see [`Op::Fused`]. All operations keep their places, so jumps stay right.
+pub(crate) fn fuse(ops: &mut [Op]) {
+    for at in 2..ops.len() {
+        if let [Op::Constant(constant), Op::Local(slot), Op::Builtin(function)] = ops[at - 2..=at] {
+            ops[at - 2] = Op::Fused { function, slot, constant };
+        }
+    }
+}
+
 /// Where a variable is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
@@ -108,6 +117,12 @@ pub(crate) enum Op {
     Return,
     /// Pops the arguments of a function of the language, pushes the result.
     Builtin(Builtin),
+    /// In place of a `Constant`, before a `Local` and a `Builtin`: does all three where that is simple, itself otherwise.
+    Fused {
+        function: Builtin,
+        slot: u32,
+        constant: u32,
+    },
     Jump(u32),
     /// Pops a value, pushes what the first matching arm binds, goes to its target.
     Match(u32),

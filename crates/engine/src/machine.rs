@@ -4,13 +4,14 @@ mod dynamic;
 mod exception;
 mod frame;
 mod ledger;
+mod simple;
 
 pub(crate) use exception::{arithmetic, is_arithmetic, message_of};
 
 use crate::{
     EngineError,
     builtins::{Caller, Outcome, builtin},
-    code::{ArmPattern, Code, GlobalRef, Op},
+    code::{Code, GlobalRef, Op},
     ledger::Ledger,
     registry::Registry,
     run::Stop,
@@ -53,7 +54,7 @@ const MAX_FRAMES: usize = 10_000_000;
 /// Traces that are kept until somebody takes them.
 const MAX_TRACES: usize = 1000;
 
-pub(super) fn at(number: u32) -> usize {
+pub(crate) fn at(number: u32) -> usize {
     usize::try_from(number).expect("32-bit numbers fit a usize")
 }
 
@@ -63,7 +64,7 @@ fn ill_typed(what: &str) -> Stop {
 
 impl Machine {
     pub(crate) fn new(registry: Arc<Registry>, ledger: Ledger) -> Self {
-        let current = Current { code: Arc::new(Code::default()), function: 0, next: 0, base: 0, closure: None };
+        let current = Current::entry(Arc::new(Code::default()), 0);
         Self {
             registry,
             ledger,
@@ -111,7 +112,7 @@ impl Machine {
         if n > 0 {
             self.frames.push(Frame::Apply(n));
         }
-        self.enter(Current { code, function: 0, next: 0, base: self.stack.len(), closure: None });
+        self.enter(Current::entry(code, self.stack.len()));
     }
 
     /// Begins to evaluate a definition, and to apply it if there are arguments.
@@ -126,15 +127,19 @@ impl Machine {
     /// `None` if the budget is used up.
     pub(crate) fn run(&mut self, budget: &mut u64) -> Result<Option<V>, Stop> {
         while *budget > 0 {
-            *budget -= 1;
             let step = match self.mode {
-                Mode::Execute => self.execute(),
-                Mode::Apply(n) => self.apply(n),
-                Mode::Return => match self.resume() {
-                    Ok(Some(value)) => return Ok(Some(value)),
-                    Ok(None) => Ok(()),
-                    Err(stop) => Err(stop),
-                },
+                Mode::Execute => self.execute(budget),
+                Mode::Apply(n) => {
+                    *budget -= 1;
+                    self.apply(n)
+                }
+                Mode::Return => {
+                    *budget -= 1;
+                    match self.resume() {
+                        Ok(Some(value)) => return Ok(Some(value)),
+                        resumed => resumed.map(drop),
+                    }
+                }
             };
             match step {
                 Ok(()) => {}
@@ -171,11 +176,16 @@ impl Machine {
         self.push_frame(frame)
     }
 
-    /// One operation. If it stops with a question, it is done again after the answer: it has changed nothing.
-    fn execute(&mut self) -> Result<(), Stop> {
-        let current = &mut self.current;
-        let op = current.code.functions[at(current.function)].ops[at(current.next)];
-        current.next += 1;
+    /// All operations that are simple, and one that is not. If it stops with a question, that one is done again after the
+    /// answer: it has changed nothing.
+    fn execute(&mut self, budget: &mut u64) -> Result<(), Stop> {
+        self.run_simple(budget);
+        if *budget == 0 {
+            return Ok(());
+        }
+        *budget -= 1;
+        let op = self.current.closure.body().ops[at(self.current.next)];
+        self.current.next += 1;
         let done = self.operation(op);
         if matches!(done, Err(Stop::Need(_))) {
             self.current.next -= 1;
@@ -183,14 +193,9 @@ impl Machine {
         done
     }
 
+    /// An operation that [`Machine::run_simple`] has left.
     fn operation(&mut self, op: Op) -> Result<(), Stop> {
         match op {
-            Op::Local(slot) => self.stack.push(self.local(slot).clone()),
-            Op::Captured(n) => {
-                let closure = self.current.closure.as_ref().ok_or_else(|| ill_typed("no captures"))?;
-                self.stack.push(closure.captures[at(n)].clone());
-            }
-            Op::Constant(n) => self.stack.push(self.current.code.constants[at(n)].clone()),
             Op::Global(global) => self.global(global)?,
             Op::Closure(function) => self.close(function),
             Op::Call(n) => {
@@ -208,17 +213,11 @@ impl Machine {
                 self.stack.push(value);
                 self.mode = Mode::Return;
             }
+            Op::Match(_) => return Err(ill_typed("no alternative matches")),
             Op::Builtin(function) => {
                 if let Some(value) = self.builtin(function, false)? {
                     self.stack.push(value);
                 }
-            }
-            Op::Jump(target) => self.current.next = target,
-            Op::Match(table) => self.choose(table)?,
-            Op::Slide(n) => {
-                let value = self.pop();
-                self.stack.truncate(self.stack.len() - at(n));
-                self.stack.push(value);
             }
             Op::Reverse(n) => {
                 let first = self.stack.len() - at(n);
@@ -234,7 +233,7 @@ impl Machine {
         let value = match op {
             Op::Record { id, fields } => {
                 let fields = self.pop_many(fields);
-                V::record(self.current.code.ids[at(id)].clone(), fields)
+                V::record(self.current.closure.code.ids[at(id)].clone(), fields)
             }
             Op::Project(n) => match self.pop() {
                 V::Record(record) => {
@@ -250,7 +249,7 @@ impl Machine {
                 V::Record(record)
             }
             Op::Variant(n) => {
-                let (constructor, value) = (self.current.code.constructors[at(n)].clone(), self.pop());
+                let (constructor, value) = (self.current.closure.code.constructors[at(n)].clone(), self.pop());
                 V::Variant(P::new(Variant { constructor, value }))
             }
             Op::Cons(n) => {
@@ -260,7 +259,7 @@ impl Machine {
             }
             Op::Some => V::some(self.pop()),
             Op::Struct(n) => {
-                let code = self.current.code.clone();
+                let code = self.current.closure.code.clone();
                 let shape = &code.structs[at(n)];
                 let given = self.pop_many(u32::try_from(shape.labels.len()).unwrap_or(u32::MAX));
                 let fields = shape.order.iter().map(|place| given[at(*place)].clone()).collect();
@@ -284,7 +283,7 @@ impl Machine {
     }
 
     fn label(&self, fields: &Struct, name: u32) -> Result<usize, Stop> {
-        let name = &self.current.code.names[at(name)];
+        let name = &self.current.closure.code.names[at(name)];
         fields.labels.iter().position(|label| label == name).ok_or_else(|| ill_typed("a struct lacks a field"))
     }
 
@@ -296,42 +295,14 @@ impl Machine {
 
     /// A closure of a function of the running code.
     fn close(&mut self, function: u32) {
-        let code = self.current.code.clone();
+        let code = self.current.closure.code.clone();
         let places = code.functions[at(function)].captures.iter();
         let captures = places.map(|place| match place {
             crate::code::Place::Local(slot) => self.local(*slot).clone(),
-            crate::code::Place::Captured(n) => {
-                self.current.closure.as_ref().map_or(V::Unit, |closure| closure.captures[at(*n)].clone())
-            }
+            crate::code::Place::Captured(n) => self.current.closure.captures[at(*n)].clone(),
         });
         let captures = captures.collect();
         self.stack.push(V::Closure(P::new(Closure { code, function, captures })));
-    }
-
-    fn choose(&mut self, table: u32) -> Result<(), Stop> {
-        let value = self.pop();
-        let arms = &self.current.code.tables[at(table)];
-        let arm = arms.iter().find(|arm| match (&arm.pattern, &value) {
-            (ArmPattern::Any, _)
-            | (ArmPattern::Unit, V::Unit)
-            | (ArmPattern::Nil, V::Nil)
-            | (ArmPattern::Cons, V::Cons(_))
-            | (ArmPattern::None, V::None)
-            | (ArmPattern::Some, V::Some(_)) => true,
-            (ArmPattern::Variant(rank), V::Variant(variant)) => variant.constructor.rank == *rank,
-            (ArmPattern::Enum(rank), V::Enum(constructor)) => constructor.rank == *rank,
-            (ArmPattern::Bool(expected), V::Bool(flag)) => expected == flag,
-            _ => false,
-        });
-        let arm = arm.ok_or_else(|| ill_typed("no alternative matches"))?;
-        match (&arm.pattern, &value) {
-            (ArmPattern::Variant(_), V::Variant(variant)) => self.stack.push(variant.value.clone()),
-            (ArmPattern::Cons, V::Cons(cons)) => self.stack.extend([cons.head.clone(), cons.tail.clone()]),
-            (ArmPattern::Some, V::Some(inner)) => self.stack.push((**inner).clone()),
-            _ => {}
-        }
-        self.current.next = arm.target;
-        Ok(())
     }
 
     /// The code of a definition, lowered when it is first needed.
@@ -360,7 +331,7 @@ impl Machine {
         let code = self.code(global)?;
         self.suspend()?;
         self.push_frame(Frame::Cache(global))?;
-        self.enter(Current { code, function: 0, next: 0, base: self.stack.len(), closure: None });
+        self.enter(Current::entry(code, self.stack.len()));
         Ok(())
     }
 
@@ -379,7 +350,7 @@ impl Machine {
             return Err(stop);
         }
         let arity = match &function {
-            V::Closure(closure) => closure.code.functions[at(closure.function)].arity,
+            V::Closure(closure) => closure.body().arity,
             V::Builtin(builtin) => u32::try_from(builtin.arity()).unwrap_or(u32::MAX),
             V::Partial(partial) => {
                 self.stack.extend(partial.arguments.iter().rev().cloned());
@@ -402,9 +373,8 @@ impl Machine {
         }
         match function {
             V::Closure(closure) => {
-                let (code, function) = (closure.code.clone(), closure.function);
                 let base = self.stack.len() - at(arity);
-                self.enter(Current { code, function, next: 0, base, closure: Some(closure) });
+                self.enter(Current { closure, next: 0, base });
             }
             V::Builtin(function) => {
                 self.mode = Mode::Return;
@@ -436,7 +406,7 @@ impl Machine {
         if let (true, Builtin::ContractIdToText, [V::ContractId(id)]) = (self.off_ledger, function, &arguments[..]) {
             return Ok(Some(V::some(V::text(&id.to_string()))));
         }
-        let caller = Caller { registry: &self.registry, v1: self.current.code.v1 };
+        let caller = Caller { registry: &self.registry, v1: self.current.closure.code.v1 };
         let fold = match builtin(caller, function, arguments)? {
             Outcome::Value(value) => return Ok(Some(value)),
             Outcome::Foldl { function, first, list } => {
@@ -465,7 +435,7 @@ impl Machine {
                 self.push_frame(Frame::Apply(1))?;
                 self.push_frame(Frame::Cache(global))?;
                 let code = self.code(global)?;
-                self.enter(Current { code, function: 0, next: 0, base: self.stack.len(), closure: None });
+                self.enter(Current::entry(code, self.stack.len()));
                 return Ok(None);
             }
         };

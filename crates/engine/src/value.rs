@@ -1,6 +1,11 @@
 //! Values of the machine. Whatever holds other values is behind [`P`], whose drop does not recurse.
 
-use crate::{code::Code, map::Node, ty::Ty};
+use crate::{
+    code::{Code, Function},
+    machine::at,
+    map::Node,
+    ty::Ty,
+};
 use base::{ContractId, Identifier, Name, PartyId, Timestamp};
 use lf::Builtin;
 use std::{ops::Deref, sync::Arc};
@@ -81,6 +86,12 @@ pub(crate) struct Closure {
     pub(crate) captures: Vec<V>,
 }
 
+impl Closure {
+    pub(crate) fn body(&self) -> &Function {
+        &self.code.functions[at(self.function)]
+    }
+}
+
 /// A function with fewer arguments than it takes, in order.
 #[derive(Debug)]
 pub(crate) struct Partial {
@@ -117,7 +128,10 @@ impl<T: Parts> P<T> {
     }
 
     pub(crate) fn take_if_last(&mut self, out: &mut Vec<V>) {
-        if let Some(part) = Arc::get_mut(&mut self.0) {
+        // The count is read before `get_mut`, which would lock where most often there is nothing to do.
+        if Arc::strong_count(&self.0) == 1
+            && let Some(part) = Arc::get_mut(&mut self.0)
+        {
             part.take(out);
         }
     }

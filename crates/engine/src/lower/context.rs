@@ -174,7 +174,7 @@ impl<'a> Lowering<'a> {
         match op {
             Op::Local(_)
             | Op::Captured(_)
-            | Op::Constant(_)
+            | Op::Fused { .. } | Op::Constant(_)
             | Op::Global(_)
             | Op::Closure(_)
             | Op::Time
@@ -285,7 +285,8 @@ impl<'a> Lowering<'a> {
     /// The function ends; the one around it pushes its closure.
     pub(super) fn finish(&mut self) {
         let Some(done) = self.contexts.pop() else { return };
-        let Context { function, arity, ops, captures, .. } = done;
+        let Context { function, arity, mut ops, captures, .. } = done;
+        crate::code::fuse(&mut ops);
         self.code.functions[function] = Function { arity, captures, ops };
         if !self.contexts.is_empty() {
             self.emit(Op::Closure(count(function)));

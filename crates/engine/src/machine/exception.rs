@@ -100,7 +100,7 @@ impl Machine {
         self.stack.push(any.value.clone());
         self.frames.clear();
         self.frames.extend([Frame::Uncaught(error_id), Frame::Apply(1)]);
-        self.enter(Current { code, function: 0, next: 0, base: 1, closure: None });
+        self.enter(Current::entry(code, 1));
         Ok(())
     }
 }

@@ -13,13 +13,19 @@ use std::sync::Arc;
 /// A function on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Current {
-    pub(super) code: Arc<Code>,
-    pub(super) function: u32,
+    pub(super) closure: P<Closure>,
     /// The operation that comes next.
     pub(super) next: u32,
     /// Where its slots begin on the stack.
     pub(super) base: usize,
-    pub(super) closure: Option<P<Closure>>,
+}
+
+impl Current {
+    /// The entry of a definition.
+    pub(super) fn entry(code: Arc<Code>, base: usize) -> Self {
+        let closure = P::new(Closure { code, function: 0, captures: Vec::new() });
+        Self { closure, next: 0, base }
+    }
 }
 
 /// What waits for a value.
@@ -141,6 +147,6 @@ mod tests {
     /// Depth of calls costs as many bytes each.
     #[test]
     fn frames_and_values_are_small() {
-        assert_eq!((size_of::<Frame>(), size_of::<V>()), (40, 32));
+        assert_eq!((size_of::<Frame>(), size_of::<V>()), (32, 32));
     }
 }

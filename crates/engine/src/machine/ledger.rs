@@ -28,7 +28,7 @@ impl Machine {
             Op::PreventEnd => self.end_prevent()?,
             Op::Precondition(template) => {
                 if !matches!(self.pop(), V::Bool(true)) {
-                    let template = (*self.current.code.ids[at(template)]).clone();
+                    let template = (*self.current.closure.code.ids[at(template)]).clone();
                     let argument =
                         to_ledger(self.local(0)).map_or_else(|_| "its argument".into(), |v| format!("{v:?}"));
                     return Err(EngineError::Precondition { template, argument }.into());
@@ -75,7 +75,7 @@ impl Machine {
     /// The argument of an active contract, as the template or interface asks for it.
     fn contract(&mut self, slot: u32, id: u32, interface: bool) -> Result<(), Stop> {
         let contract_id = self.contract_id(slot)?;
-        let wanted = self.current.code.ids[at(id)].clone();
+        let wanted = self.current.closure.code.ids[at(id)].clone();
         if self.ledger.is_unasked(&contract_id) {
             return Err(Stop::Need(Question::Contract(contract_id)));
         }
@@ -189,7 +189,7 @@ impl Machine {
         let (observers, controllers) = (self.pop(), self.pop());
         let contract_id = self.contract_id(id)?;
         let template = self.template_of(self.top())?;
-        let code = self.current.code.clone();
+        let code = self.current.closure.code.clone();
         let ChoiceCode { owner, is_interface, name, consuming } = &code.choices[at(choice)];
         let package = &self.registry.need(&template.package)?.package;
         let (package_name, version) = (package.metadata().name.clone(), node_version(package));
@@ -230,7 +230,7 @@ impl Machine {
             contract_id,
             package_name,
             template: (*template).clone(),
-            interface: interface.then(|| Arc::unwrap_or_clone(self.current.code.ids[at(id)].clone())),
+            interface: interface.then(|| Arc::unwrap_or_clone(self.current.closure.code.ids[at(id)].clone())),
             actors,
             signatories: instance.signatories.clone(),
             stakeholders: instance.stakeholders.clone(),
@@ -253,7 +253,7 @@ impl Machine {
 
     /// The contract of a key: to be used, or just looked for.
     fn by_key(&mut self, slot: u32, template: u32, looking: bool) -> Result<(), Stop> {
-        let template = self.current.code.ids[at(template)].clone();
+        let template = self.current.closure.code.ids[at(template)].clone();
         let key = contract_key(&template, self.local(slot), self.top())?;
         let of = KeyOf { template: (*template).clone(), value: key.value.clone() };
         let Some(found) = self.ledger.by_key(&of).cloned() else { return Err(Stop::Need(Question::Key(of))) };
