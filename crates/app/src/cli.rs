@@ -6,6 +6,8 @@ use demo::{Fault, Options, PostgresUrl};
 use std::{path::PathBuf, time::Duration};
 use telemetry::{Encoder, LogConfig};
 
+const DEFAULT_LEVEL: &str = "info";
+
 /// Highly available Daml ledger networks in one small binary.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Try `concordat demo` for a whole network on this machine.")]
@@ -20,7 +22,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Log {
     /// Which lines: a level (error, warn, info, debug), or room=level pairs joined by commas.
-    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    #[arg(long, global = true, default_value = DEFAULT_LEVEL, value_name = "FILTER")]
     log_level_canton: String,
     /// How a line looks.
     #[arg(long, global = true, default_value = "plain")]
@@ -41,8 +43,26 @@ enum LogEncoder {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the nodes of a configuration until told to stop.
-    Daemon(Source),
-    /// Run a script of the console against running nodes; exit code 1 and the place if it fails.
+    Daemon {
+        /// Names the nodes.
+        #[command(flatten)]
+        source: Source,
+        /// Run a script of the console once the nodes run; exit code 3 and the place if it fails.
+        #[arg(long, value_name = "SCRIPT")]
+        bootstrap: Option<PathBuf>,
+    },
+    /// Type commands to the nodes of a configuration, or pipe them in; `help` lists them.
+    ///
+    /// Nodes named under canton.participants, canton.sequencers and so on run in this process until the console is left,
+    /// unless somebody listens on the admin port of one of them already: then all of them are taken to run elsewhere. Nodes
+    /// under canton.remote-participants and so on always run elsewhere.
+    ///
+    /// The tabulator completes names. An entry goes on until its brackets close. Ctrl-C gives up what is running or
+    /// typed, Ctrl-D or `exit` leaves.
+    Console(Source),
+    /// Run a script of the console; exit code 1 and the place if it fails.
+    ///
+    /// Nodes of the configuration run in this process meanwhile, unless they run already, as with `concordat console`.
     Run {
         /// The script.
         script: PathBuf,
@@ -219,6 +239,13 @@ impl Log {
         self.log_file_name.is_some()
     }
 
+    /// At a prompt only what needs attention, unless it goes to a file.
+    pub(crate) fn quiet(&mut self) {
+        if self.log_file_name.is_none() && self.log_level_canton == DEFAULT_LEVEL {
+            self.log_level_canton = "warn".into();
+        }
+    }
+
     pub(crate) fn config(&self) -> LogConfig {
         let encoder = match self.log_encoder {
             LogEncoder::Plain => Encoder::Plain,
@@ -236,6 +263,11 @@ impl Source {
     pub(crate) fn show(&self) -> Result<String, LoadError> {
         config::show(&self.files, &self.overrides, &environment)
     }
+}
+
+/// Where entries of the prompt are kept.
+pub(crate) fn history() -> Option<PathBuf> {
+    Some(PathBuf::from(environment("HOME").filter(|home| !home.is_empty())?).join(".concordat_history"))
 }
 
 fn environment(name: &str) -> Option<String> {

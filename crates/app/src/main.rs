@@ -22,8 +22,14 @@ const WRONG_INPUT: u8 = 1;
 /// Something failed that should have worked.
 const FAILED: u8 = 2;
 
+/// The script of `--bootstrap` failed.
+const SCRIPT_FAILED: u8 = 3;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if matches!(arguments.command, Command::Console(_)) {
+        arguments.log.quiet();
+    }
     if let Err(error) = telemetry::init(&arguments.log.config()) {
         return fail(&error, WRONG_INPUT);
     }
@@ -41,19 +47,18 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
     match arguments.command {
-        Command::Daemon(source) => match daemon::run(&source, tasks).await {
+        Command::Daemon { source, bootstrap } => match daemon::run(&source, bootstrap, tasks).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 if arguments.log.is_file() {
                     tracing::error!("{error}");
                 }
-                fail(&error, WRONG_INPUT)
+                let is_script = matches!(error, daemon::DaemonError::Bootstrap(_));
+                fail(&error, if is_script { SCRIPT_FAILED } else { WRONG_INPUT })
             }
         },
-        Command::Run { script, source } => match shell::run(script, &source).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error, WRONG_INPUT),
-        },
+        Command::Console(source) => all_well(shell::console(&source, cli::history(), tasks).await),
+        Command::Run { script, source } => all_well(shell::run(script, &source, tasks).await.map(|()| true)),
         Command::Status(options) => match status::run(&options).await {
             Ok(code) => code,
             Err(error) => fail(&error, WRONG_INPUT),
@@ -103,6 +108,14 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
                 Err(error) => fail(&error, WRONG_INPUT),
             }
         }
+    }
+}
+
+fn all_well(outcome: Result<bool, shell::ShellError>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(WRONG_INPUT),
+        Err(error) => fail(&error, WRONG_INPUT),
     }
 }
 
