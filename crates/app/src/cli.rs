@@ -72,6 +72,11 @@ pub(crate) enum Command {
     },
     /// Show all nodes of a running network: role, epoch, ports, lag, memory.
     Status(Status),
+    /// Write configurations of load balancers.
+    Lb {
+        #[command(subcommand)]
+        command: LbCommand,
+    },
     /// Check, show and explain configurations.
     Config {
         #[command(subcommand)]
@@ -100,6 +105,24 @@ pub(crate) struct Source {
     /// Keys that win over all files. May be repeated, or joined by commas; of a key given twice the first wins.
     #[arg(short = 'C', value_delimiter = ',', value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LbCommand {
+    /// Print a file for HAProxy 2.6 and later, with the participants, sequencers and domains of a configuration behind it.
+    ///
+    /// Nodes that share a storage are replicas of one, and answer behind the same ports: admin API and Ledger API of a
+    /// participant, public API of sequencers. Their health is asked for at their monitoring.http-health-server, or at the
+    /// process's monitoring.health where that is of type is-active. A replica that does not answer is left within half a
+    /// second, and its connections are closed.
+    Haproxy {
+        /// Names the nodes.
+        #[command(flatten)]
+        source: Source,
+        /// The port of the first frontend; the others follow one by one.
+        #[arg(long, default_value_t = 15000, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+        first_port: u16,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 mod cli;
 mod configuration;
 mod daemon;
+mod lb;
 mod lf;
 mod screen;
 mod script_test;
@@ -10,7 +11,7 @@ mod shell;
 mod status;
 
 use clap::Parser as _;
-use cli::{Arguments, Command, ScriptCommand};
+use cli::{Arguments, Command, LbCommand, ScriptCommand};
 use std::process::ExitCode;
 use tasks::Tasks;
 
@@ -59,17 +60,14 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
         },
         Command::Console(source) => all_well(shell::console(&source, cli::history(), tasks).await),
         Command::Run { script, source } => all_well(shell::run(script, &source, tasks).await.map(|()| true)),
+        Command::Lb { command: LbCommand::Haproxy { source, first_port } } => {
+            shown(daemon::load(&source).map_err(Into::into).and_then(|config| lb::haproxy(&config, first_port)))
+        }
         Command::Status(options) => match status::run(&options).await {
             Ok(code) => code,
             Err(error) => fail(&error, WRONG_INPUT),
         },
-        Command::Config { command } => match configuration::run(&command) {
-            Ok(text) => {
-                print(&text);
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error, WRONG_INPUT),
-        },
+        Command::Config { command } => shown(configuration::run(&command)),
         Command::Script { command: ScriptCommand::Test(options) } => {
             let runtime = tokio::runtime::Handle::current();
             // Evaluating and waiting for a ledger both block.
@@ -80,13 +78,7 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
                 Err(error) => fail(&error, FAILED),
             }
         }
-        Command::Lf { command } => match lf::run(&command) {
-            Ok(text) => {
-                print(&text);
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error, WRONG_INPUT),
-        },
+        Command::Lf { command } => shown(lf::run(&command)),
         Command::Demo(options) => {
             let headless = options.headless;
             let options = match options.into_demo() {
@@ -108,6 +100,16 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
                 Err(error) => fail(&error, WRONG_INPUT),
             }
         }
+    }
+}
+
+fn shown<E: std::error::Error>(outcome: Result<String, E>) -> ExitCode {
+    match outcome {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error, WRONG_INPUT),
     }
 }
 
