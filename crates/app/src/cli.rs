@@ -6,6 +6,8 @@ use demo::{Fault, Options, PostgresUrl};
 use std::{path::PathBuf, time::Duration};
 use telemetry::{Encoder, LogConfig};
 
+const DEFAULT_LEVEL: &str = "info";
+
 /// Highly available Daml ledger networks in one small binary.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Try `concordat demo` for a whole network on this machine.")]
@@ -20,7 +22,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Log {
     /// Which lines: a level (error, warn, info, debug), or room=level pairs joined by commas.
-    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    #[arg(long, global = true, default_value = DEFAULT_LEVEL, value_name = "FILTER")]
     log_level_canton: String,
     /// How a line looks.
     #[arg(long, global = true, default_value = "plain")]
@@ -41,8 +43,26 @@ enum LogEncoder {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the nodes of a configuration until told to stop.
-    Daemon(Source),
-    /// Run a script of the console against running nodes; exit code 1 and the place if it fails.
+    Daemon {
+        /// Names the nodes.
+        #[command(flatten)]
+        source: Source,
+        /// Run a script of the console once the nodes run; exit code 3 and the place if it fails.
+        #[arg(long, value_name = "SCRIPT")]
+        bootstrap: Option<PathBuf>,
+    },
+    /// Type commands to the nodes of a configuration, or pipe them in; `help` lists them.
+    ///
+    /// Nodes named under canton.participants, canton.sequencers and so on run in this process until the console is left,
+    /// unless somebody listens on the admin port of one of them already: then all of them are taken to run elsewhere. Nodes
+    /// under canton.remote-participants and so on always run elsewhere.
+    ///
+    /// The tabulator completes names. An entry goes on until its brackets close. Ctrl-C gives up what is running or
+    /// typed, Ctrl-D or `exit` leaves.
+    Console(Source),
+    /// Run a script of the console; exit code 1 and the place if it fails.
+    ///
+    /// Nodes of the configuration run in this process meanwhile, unless they run already, as with `concordat console`.
     Run {
         /// The script.
         script: PathBuf,
@@ -68,6 +88,11 @@ pub(crate) enum Command {
         dry_run: bool,
         #[command(flatten)]
         options: Status,
+    },
+    /// Write configurations of load balancers.
+    Lb {
+        #[command(subcommand)]
+        command: LbCommand,
     },
     /// Check, show and explain configurations.
     Config {
@@ -97,6 +122,24 @@ pub(crate) struct Source {
     /// Keys that win over all files. May be repeated, or joined by commas; of a key given twice the first wins.
     #[arg(short = 'C', value_delimiter = ',', value_name = "KEY=VALUE", value_parser = key_value)]
     overrides: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LbCommand {
+    /// Print a file for HAProxy 2.6 and later, with the participants, sequencers and domains of a configuration behind it.
+    ///
+    /// Nodes that share a storage are replicas of one, and answer behind the same ports: admin API and Ledger API of a
+    /// participant, public API of sequencers. Their health is asked for at their monitoring.http-health-server, or at the
+    /// process's monitoring.health where that is of type is-active. A replica that does not answer is left within half a
+    /// second, and its connections are closed.
+    Haproxy {
+        /// Names the nodes.
+        #[command(flatten)]
+        source: Source,
+        /// The port of the first frontend; the others follow one by one.
+        #[arg(long, default_value_t = 15000, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+        first_port: u16,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -236,6 +279,13 @@ impl Log {
         self.log_file_name.is_some()
     }
 
+    /// At a prompt only what needs attention, unless it goes to a file.
+    pub(crate) fn quiet(&mut self) {
+        if self.log_file_name.is_none() && self.log_level_canton == DEFAULT_LEVEL {
+            self.log_level_canton = "warn".into();
+        }
+    }
+
     pub(crate) fn config(&self) -> LogConfig {
         let encoder = match self.log_encoder {
             LogEncoder::Plain => Encoder::Plain,
@@ -253,6 +303,11 @@ impl Source {
     pub(crate) fn show(&self) -> Result<String, LoadError> {
         config::show(&self.files, &self.overrides, &environment)
     }
+}
+
+/// Where entries of the prompt are kept.
+pub(crate) fn history() -> Option<PathBuf> {
+    Some(PathBuf::from(environment("HOME").filter(|home| !home.is_empty())?).join(".concordat_history"))
 }
 
 fn environment(name: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 mod cli;
 mod configuration;
 mod daemon;
+mod lb;
 mod lf;
 mod operate;
 mod screen;
@@ -11,7 +12,7 @@ mod shell;
 mod status;
 
 use clap::Parser as _;
-use cli::{Arguments, Command, ScriptCommand};
+use cli::{Arguments, Command, LbCommand, ScriptCommand};
 use std::process::ExitCode;
 use tasks::Tasks;
 
@@ -23,8 +24,14 @@ const WRONG_INPUT: u8 = 1;
 /// Something failed that should have worked.
 const FAILED: u8 = 2;
 
+/// The script of `--bootstrap` failed.
+const SCRIPT_FAILED: u8 = 3;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if matches!(arguments.command, Command::Console(_)) {
+        arguments.log.quiet();
+    }
     if let Err(error) = telemetry::init(&arguments.log.config()) {
         return fail(&error, WRONG_INPUT);
     }
@@ -42,19 +49,21 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
     match arguments.command {
-        Command::Daemon(source) => match daemon::run(&source, tasks).await {
+        Command::Daemon { source, bootstrap } => match daemon::run(&source, bootstrap, tasks).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 if arguments.log.is_file() {
                     tracing::error!("{error}");
                 }
-                fail(&error, WRONG_INPUT)
+                let is_script = matches!(error, daemon::DaemonError::Bootstrap(_));
+                fail(&error, if is_script { SCRIPT_FAILED } else { WRONG_INPUT })
             }
         },
-        Command::Run { script, source } => match shell::run(script, &source).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error, WRONG_INPUT),
-        },
+        Command::Console(source) => all_well(shell::console(&source, cli::history(), tasks).await),
+        Command::Run { script, source } => all_well(shell::run(script, &source, tasks).await.map(|()| true)),
+        Command::Lb { command: LbCommand::Haproxy { source, first_port } } => {
+            shown(daemon::load(&source).map_err(Into::into).and_then(|config| lb::haproxy(&config, first_port)))
+        }
         Command::Status(options) => match status::run(&options).await {
             Ok(code) => code,
             Err(error) => fail(&error, WRONG_INPUT),
@@ -68,13 +77,7 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
             Err(error @ operate::OperateError::Refused(_)) => fail(&error, operate::NOT_SO),
             Err(error) => fail(&error, WRONG_INPUT),
         },
-        Command::Config { command } => match configuration::run(&command) {
-            Ok(text) => {
-                print(&text);
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error, WRONG_INPUT),
-        },
+        Command::Config { command } => shown(configuration::run(&command)),
         Command::Script { command: ScriptCommand::Test(options) } => {
             let runtime = tokio::runtime::Handle::current();
             // Evaluating and waiting for a ledger both block.
@@ -85,13 +88,7 @@ async fn run(arguments: Arguments, tasks: Tasks) -> ExitCode {
                 Err(error) => fail(&error, FAILED),
             }
         }
-        Command::Lf { command } => match lf::run(&command) {
-            Ok(text) => {
-                print(&text);
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error, WRONG_INPUT),
-        },
+        Command::Lf { command } => shown(lf::run(&command)),
         Command::Demo(options) => run_demo(options, tasks).await,
     }
 }
@@ -114,6 +111,24 @@ async fn run_demo(options: cli::Demo, tasks: Tasks) -> ExitCode {
         }
         Ok(Err(error)) => fail(&error, FAILED),
         Err(error @ demo::DemoError::Wrong(_)) => fail(&error, FAILED),
+        Err(error) => fail(&error, WRONG_INPUT),
+    }
+}
+
+fn shown<E: std::error::Error>(outcome: Result<String, E>) -> ExitCode {
+    match outcome {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error, WRONG_INPUT),
+    }
+}
+
+fn all_well(outcome: Result<bool, shell::ShellError>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(WRONG_INPUT),
         Err(error) => fail(&error, WRONG_INPUT),
     }
 }

@@ -2,8 +2,9 @@
 //! reaching anything but a [`Host`]: nodes, their commands, the screen and the clock are behind that trait.
 //!
 //! `parse.rs` text to `syntax.rs` · `eval.rs` statements and expressions · `methods.rs` what values can do ·
-//! `show.rs` how results are printed · `error.rs` what went wrong, and where.
+//! `show.rs` how results are printed · `entry.rs` when an entry of the prompt is whole · `error.rs` what went wrong, and where.
 
+mod entry;
 mod error;
 mod eval;
 mod methods;
@@ -14,6 +15,7 @@ mod syntax;
 mod tests;
 mod value;
 
+pub use entry::is_open;
 pub use error::{ConsoleError, Problem};
 pub use eval::{Argument, Host, Interpreter, Member};
 pub use value::{Reference, Value};

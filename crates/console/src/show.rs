@@ -24,7 +24,7 @@ impl Value {
             Self::Text(_) => "String".into(),
             Self::Duration(_) => "Duration".into(),
             Self::Reference(reference) => reference.kind.into(),
-            Self::Id(kind, _) => (*kind).into(),
+            Self::Id(kind, _) | Self::Report(kind, _) => (*kind).into(),
             Self::Function(_) => "Function".into(),
             Self::Compound(c) => match &c.shape {
                 Shape::Seq(_) => format!("Seq[{}]", of(&c.parts)),
@@ -55,7 +55,7 @@ impl Value {
     #[must_use]
     pub fn plain(&self) -> String {
         match self {
-            Self::Text(text) | Self::Id(_, text) => text.to_string(),
+            Self::Text(text) | Self::Id(_, text) | Self::Report(_, text) => text.to_string(),
             Self::Compound(c) if matches!(c.shape, Shape::Record("Port", _)) => {
                 c.parts.iter().map(Self::plain).collect()
             }
@@ -106,6 +106,7 @@ impl Value {
             },
             Self::Reference(reference) => reference.label.clone(),
             Self::Id(_, text) => shortened(text),
+            Self::Report(_, text) => text.to_string(),
             Self::Function(_) => "<function>".into(),
             Self::Compound(_) => {
                 let Some((name, parts)) = self.opened(&|part| part.shown(indent + 2)) else { return String::new() };

@@ -36,6 +36,8 @@ pub enum Value {
     Reference(Rc<Reference>),
     /// An identifier of a type: printed without quotes, its fingerprint shortened.
     Id(&'static str, Rc<str>),
+    /// Lines of a type, printed as they are.
+    Report(&'static str, Rc<str>),
     /// What has parts.
     Compound(Rc<Compound>),
     /// A function.
@@ -112,6 +114,14 @@ impl Value {
         Self::compound(Shape::Seq("Vector"), parts)
     }
 
+    /// `(a, b)`
+    ///
+    /// # Errors
+    /// As [`Value::vector`].
+    pub fn tuple(parts: Vec<Self>) -> Result<Self, Problem> {
+        Self::compound(Shape::Tuple, parts)
+    }
+
     /// `Some(value)` or `None`.
     ///
     /// # Errors
@@ -147,7 +157,7 @@ impl Value {
         match self {
             Self::Compound(compound) => compound.size,
             Self::Function(function) => function.size,
-            Self::Text(text) | Self::Id(_, text) => Size { depth: 1, weight: 1 + text.len() },
+            Self::Text(text) | Self::Id(_, text) | Self::Report(_, text) => Size { depth: 1, weight: 1 + text.len() },
             _ => Size { depth: 1, weight: 1 },
         }
     }
@@ -176,7 +186,9 @@ impl PartialEq for Value {
             (Self::Int(a), Self::Int(b)) => a == b,
             (Self::Double(a), Self::Double(b)) => a == b,
             (Self::Text(a), Self::Text(b)) => a == b,
-            (Self::Id(kind, a), Self::Id(other, b)) => kind == other && a == b,
+            (Self::Id(kind, a), Self::Id(other, b)) | (Self::Report(kind, a), Self::Report(other, b)) => {
+                kind == other && a == b
+            }
             (Self::Duration(a), Self::Duration(b)) => a == b,
             (Self::Reference(a), Self::Reference(b)) => a == b,
             (Self::Function(a), Self::Function(b)) => Rc::ptr_eq(a, b),

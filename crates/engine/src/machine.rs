@@ -253,9 +253,10 @@ impl Machine {
                 V::Variant(P::new(Variant { constructor, value }))
             }
             Op::Cons(n) => {
-                let front = self.pop_many(n);
-                let tail = self.pop();
-                front.into_iter().rev().fold(tail, |tail, head| V::cons(head, tail))
+                // The last element lies directly above the tail.
+                let mut above = self.stack.drain(self.stack.len() - at(n) - 1..);
+                let tail = above.next().ok_or_else(|| ill_typed("a list without an end"))?;
+                above.fold(tail, |tail, head| V::cons(head, tail))
             }
             Op::Some => V::some(self.pop()),
             Op::Struct(n) => {

@@ -15,15 +15,18 @@ mod storage;
 pub(crate) mod tls;
 mod topology;
 
-use crate::cli::Source;
-use ::config::{LoadError, Problem};
+use crate::{
+    cli::Source,
+    shell::{Shell, ShellError},
+};
+use ::config::{Config, LoadError, Problem};
 use ::node::{Nodes, PartError};
 use ::rpc::ServeError;
 use ::sequencer::SequencerError;
 use ::store::StoreError;
 use host::Host;
 use std::{io, path::PathBuf, time::Duration};
-use tasks::Tasks;
+use tasks::{Supervisor, Tasks};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What has not ended by then is aborted.
@@ -59,47 +62,99 @@ pub(crate) enum DaemonError {
     Signals(#[from] io::Error),
     #[error("{0}")]
     Failed(String),
+    #[error("the bootstrap script: {0}")]
+    Bootstrap(Box<ShellError>),
+}
+
+impl From<ShellError> for DaemonError {
+    fn from(error: ShellError) -> Self {
+        Self::Bootstrap(Box::new(error))
+    }
 }
 
 fn lines(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Runs until SIGTERM or SIGINT, or until something fails that a node cannot be without.
-pub(crate) async fn run(source: &Source, tasks: Tasks) -> Result<(), DaemonError> {
-    let (config, warnings) = source.load()?;
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    if !config.unsupported.is_empty() {
-        return Err(DaemonError::Unsupported(config.unsupported));
-    }
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    // Databases live in the outer scope, so that nodes can say goodbye.
-    let (node_tasks, supervisor) = tasks.child("nodes");
-    let host = Host {
-        nodes: Nodes::default(),
-        allow_plaintext: config.allow_plaintext,
-        databases: tasks,
-        tasks: node_tasks.clone(),
-    };
-    let started = start(&host, config).await;
-    drop(host);
-    let mut was_asked = true;
-    if started.is_ok() {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
-            () = node_tasks.cancelled() => was_asked = false,
+/// Nodes that run in this process.
+pub(crate) struct Running {
+    tasks: Tasks,
+    supervisor: Supervisor,
+}
+
+impl Running {
+    /// Starts all nodes of a configuration; if one cannot start, none goes on.
+    pub(crate) async fn start(config: Config, tasks: Tasks) -> Result<Self, DaemonError> {
+        if !config.unsupported.is_empty() {
+            return Err(DaemonError::Unsupported(config.unsupported));
+        }
+        // Databases live in the outer scope, so that nodes can say goodbye.
+        let (node_tasks, supervisor) = tasks.child("nodes");
+        let host = Host {
+            nodes: Nodes::default(),
+            allow_plaintext: config.allow_plaintext,
+            databases: tasks,
+            tasks: node_tasks.clone(),
+        };
+        match start(&host, config).await {
+            Ok(()) => Ok(Self { tasks: node_tasks, supervisor }),
+            Err(error) => {
+                drop(host);
+                supervisor.shutdown(SHUTDOWN).await;
+                Err(error)
+            }
         }
     }
-    let report = supervisor.shutdown(SHUTDOWN).await;
-    started?;
-    match report.failures.last() {
-        Some(failure) if !was_asked => Err(DaemonError::Failed(format!("{}: {}", failure.task, failure.reason))),
-        _ => Ok(()),
+
+    /// The scope of the nodes: it ends with them.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Hands over and ends in order. Says what failed, if something did that a node cannot be without.
+    pub(crate) async fn stop(self) -> Result<(), DaemonError> {
+        drop(self.tasks);
+        match self.supervisor.shutdown(SHUTDOWN).await.failures.last() {
+            Some(failure) => Err(DaemonError::Failed(format!("{}: {}", failure.task, failure.reason))),
+            None => Ok(()),
+        }
     }
 }
 
-async fn start(host: &Host, config: ::config::Config) -> Result<(), DaemonError> {
+/// Loads a configuration, and tells what is odd about it.
+pub(crate) fn load(source: &Source) -> Result<Config, LoadError> {
+    let (config, warnings) = source.load()?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(config)
+}
+
+/// Runs until SIGTERM or SIGINT, or until something fails that a node cannot be without. A script of the console runs
+/// once the nodes do.
+pub(crate) async fn run(source: &Source, bootstrap: Option<PathBuf>, tasks: Tasks) -> Result<(), DaemonError> {
+    let config = load(source)?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let shell = bootstrap.map(|path| Ok::<_, ShellError>((path, Shell::new(&config)?))).transpose()?;
+    let running = Running::start(config, tasks).await?;
+    let scope = running.tasks().clone();
+    let script = async {
+        if let Some((path, shell)) = shell {
+            shell.script(path, scope.clone()).await?;
+        }
+        std::future::pending::<Result<(), ShellError>>().await
+    };
+    let mut was_asked = true;
+    let outcome = tokio::select! {
+        _ = terminate.recv() => { tracing::info!("SIGTERM: shutting down"); Ok(()) }
+        _ = interrupt.recv() => { tracing::info!("SIGINT: shutting down"); Ok(()) }
+        () = running.tasks().cancelled() => { was_asked = false; Ok(()) }
+        outcome = script => outcome,
+    };
+    let stopped = running.stop().await;
+    outcome?;
+    if was_asked { Ok(()) } else { stopped }
+}
+
+async fn start(host: &Host, config: Config) -> Result<(), DaemonError> {
     if let Some(config) = &config.health {
         health::serve_process(host, config).await?;
     }

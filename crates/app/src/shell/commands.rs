@@ -1,10 +1,12 @@
 //! The commands of nodes: which there are, and the calls that they are.
+//!
+//! `health.rs` how a node is · `ledger.rs` what the Ledger API is asked.
+
+mod health;
+mod ledger;
 
 use super::nodes::{Kind, Node};
 use ::console::{Argument, Value};
-use canton_proto::com::daml::ledger::api::v2::admin::{
-    AllocatePartyRequest, party_management_service_client::PartyManagementServiceClient,
-};
 use rpc::{
     RpcError,
     services::concordat::admin::v1::{
@@ -14,36 +16,80 @@ use rpc::{
 use std::collections::BTreeMap;
 use wire::concordat::admin::v1::*;
 
-const OF_ALL: [&str; 5] =
-    ["name", "health.active", "health.is_running", "health.initialized", "replication.set_passive"];
-const OF_PARTICIPANTS: [&str; 5] =
-    ["domains.connect", "domains.connect_multi", "domains.connect_local", "domains.list_connected", "parties.enable"];
-const OF_MANAGERS: [&str; 1] = ["setup.bootstrap_domain"];
+use Kind::{Domain, Manager, Mediator, Participant, Sequencer};
+
+/// A command: its path, the nodes that have it, what it takes, what it is for.
+struct Command(&'static str, &'static [Kind], &'static str, &'static str);
+
+const ALL: &[Kind] = &[Participant, Sequencer, Mediator, Manager, Domain];
+const CONNECTED: &[Kind] = &[Mediator, Manager];
+
+const COMMANDS: [Command; 22] = [
+    Command("help", ALL, "(command)", "List the commands, or say what one is for"),
+    Command("name", ALL, "", "What the configuration calls it"),
+    Command("id", ALL, "", "Its identifier in the synchronizer"),
+    Command("is_running", ALL, "", "Whether it answers"),
+    Command("is_initialized", ALL, "", "Whether it has been given all that it needs"),
+    Command("health.status", ALL, "", "Identifier, ports, whether it is active, what troubles it"),
+    Command("health.active", ALL, "", "Whether it is the active replica, or an online sequencer"),
+    Command("health.is_running", ALL, "", "Whether it answers"),
+    Command("health.running", ALL, "", "Whether it answers"),
+    Command("health.initialized", ALL, "", "Whether it has been given all that it needs"),
+    Command("replication.set_passive", ALL, "", "Hand over to another replica; fails if none takes over"),
+    Command("setup.bootstrap_domain", &[Manager], "(sequencers, mediators)", "Found the synchronizer"),
+    Command(
+        "domains.connect",
+        &[Participant],
+        OF_CONNECT,
+        "Register a synchronizer by the URI of a sequencer, and connect",
+    ),
+    Command(
+        "domains.connect_multi",
+        &[Participant],
+        "(alias, connections, synchronize)",
+        "The same by several sequencers",
+    ),
+    Command("domains.connect_local", &[Participant], OF_CONNECT_LOCAL, "The same by a node of the console"),
+    Command("domains.list_connected", &[Participant], "", "The synchronizers that it is connected to"),
+    Command(
+        "domains.list_registered",
+        &[Participant],
+        "",
+        "The synchronizers that it knows, and whether it is connected",
+    ),
+    Command("domains.is_registered", &[Participant], "(alias)", "Whether it knows a synchronizer under an alias"),
+    Command("dars.upload", &[Participant], "(path)", "Upload a DAR; returns the id of its main package"),
+    Command("packages.list", &[Participant], "", "The packages that it has"),
+    Command("parties.enable", &[Participant], "(name)", "Allocate a party"),
+    Command(
+        "parties.list",
+        &[Participant],
+        "(filterParty)",
+        "The parties that it knows, and which of them are its own",
+    ),
+];
+const OF_CONNECT: &str = "(alias, connection, manualConnect, synchronize)";
+const OF_CONNECT_LOCAL: &str = "(node, manualConnect, alias, synchronize)";
 
 /// The field's commands that the admin API does not serve yet.
-const MISSING: [&str; 22] = [
-    "health.status",
-    "health.ping",
-    "health.dump",
-    "setup.init",
-    "setup.onboard_new_sequencer",
-    "setup.authorize_mediator",
-    "initialization.bootstrap_topology",
-    "initialization.initialize_from_beginning",
-    "mediator.initialize",
-    "sequencer_connection.get",
-    "sequencer_connection.set",
-    "domains.register",
-    "domains.modify",
-    "domains.reconnect",
-    "domains.reconnect_all",
-    "domains.disconnect",
-    "domains.list_registered",
-    "domains.is_connected",
-    "dars.upload",
-    "dars.list",
-    "parties.list",
-    "parties.hosted",
+const MISSING: [(&str, &[Kind]); 17] = [
+    ("health.ping", &[Participant]),
+    ("health.dump", ALL),
+    ("setup.init", &[Manager]),
+    ("setup.onboard_new_sequencer", &[Manager]),
+    ("setup.authorize_mediator", &[Manager]),
+    ("initialization.bootstrap_topology", &[Sequencer]),
+    ("initialization.initialize_from_beginning", &[Sequencer]),
+    ("mediator.initialize", &[Mediator]),
+    ("sequencer_connection.get", CONNECTED),
+    ("sequencer_connection.set", CONNECTED),
+    ("domains.register", &[Participant]),
+    ("domains.modify", &[Participant]),
+    ("domains.reconnect", &[Participant]),
+    ("domains.reconnect_all", &[Participant]),
+    ("domains.disconnect", &[Participant]),
+    ("dars.list", &[Participant]),
+    ("parties.hosted", &[Participant]),
 ];
 
 /// What a path of names is.
@@ -52,21 +98,26 @@ pub(super) enum Found {
     Group,
 }
 
-fn commands(kind: Kind) -> impl Iterator<Item = &'static str> {
-    let own: &[&str] = match kind {
-        Kind::Participant => &OF_PARTICIPANTS,
-        Kind::Manager => &OF_MANAGERS,
-        _ => &[],
-    };
-    OF_ALL.into_iter().chain(own.iter().copied())
+fn own(kind: Kind) -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().filter(move |command| command.1.contains(&kind))
+}
+
+/// The paths of all commands that nodes of a kind have.
+pub(super) fn paths(kind: Kind) -> impl Iterator<Item = &'static str> {
+    own(kind).map(|command| command.0)
+}
+
+fn missing(kind: Kind) -> impl Iterator<Item = &'static str> {
+    MISSING.iter().filter(move |(_, kinds)| kinds.contains(&kind)).map(|(path, _)| *path)
 }
 
 pub(super) fn find(kind: Kind, path: &str) -> Option<Found> {
-    if commands(kind).chain(MISSING).any(|command| command == path) {
+    let mut all = paths(kind).chain(missing(kind));
+    if all.any(|command| command == path) || path.ends_with(".help") {
         return Some(Found::Command);
     }
     let is_group = |command: &str| command.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-    commands(kind).chain(MISSING).any(is_group).then_some(Found::Group)
+    paths(kind).chain(missing(kind)).any(is_group).then_some(Found::Group)
 }
 
 /// The names in a group.
@@ -75,10 +126,24 @@ pub(super) fn members(kind: Kind, group: &str) -> Vec<String> {
         "" => command.split('.').next(),
         _ => command.strip_prefix(group)?.strip_prefix('.'),
     };
-    let mut names: Vec<String> = commands(kind).filter_map(inside).map(String::from).collect();
+    let mut names: Vec<String> = paths(kind).chain(missing(kind)).filter_map(inside).map(String::from).collect();
+    names.sort();
     names.dedup();
     names
 }
+
+/// The commands in a group, or what the named one is for.
+pub(super) fn help(kind: Kind, group: &str, arguments: &[Argument]) -> Vec<String> {
+    let prefix = if group.is_empty() { String::new() } else { format!("{group}.") };
+    let wanted = arguments.first().map(|argument| prefix.clone() + &argument.value.plain());
+    let is_wanted = |path: &str| wanted.as_ref().map_or(path.starts_with(&prefix), |wanted| path.starts_with(wanted));
+    let served = own(kind).filter(|command| is_wanted(command.0));
+    let served = served.map(|Command(path, _, takes, about)| format!("{path}{takes} - {about}"));
+    let missing = missing(kind).filter(|path| is_wanted(path)).map(|path| format!("{path} - {NOT_SERVED}"));
+    served.chain(missing).collect()
+}
+
+const NOT_SERVED: &str = "is not served by the admin API of this version; see CHANGELOG.md, Missing";
 
 /// By name, or by place.
 fn argument(arguments: &[Argument], place: usize, name: &str) -> Result<Value, String> {
@@ -106,12 +171,19 @@ pub(super) async fn call(
     path: &str,
     arguments: Vec<Argument>,
 ) -> Result<Value, String> {
-    let text = |text: &str| Value::text(text).map_err(|problem| problem.to_string());
     match path {
-        "name" => text(&node.name),
-        "health.is_running" => Ok(Value::Bool(status(node).await.is_ok())),
+        "name" => made(Value::text(&node.name)),
+        "id" => {
+            let member = status(node).await?.member;
+            match member.is_empty() {
+                true => Err("it has no identifier yet".into()),
+                false => Ok(Value::Id(node.kind.id(), member.into())),
+            }
+        }
+        "is_running" | "health.is_running" | "health.running" => Ok(Value::Bool(status(node).await.is_ok())),
+        "health.status" => health::shown(node).await,
         "health.active" => Ok(Value::Bool(["Active", "Online"].contains(&status(node).await?.role.as_str()))),
-        "health.initialized" => Ok(Value::Bool(status(node).await?.initialized)),
+        "is_initialized" | "health.initialized" => Ok(Value::Bool(status(node).await?.initialized)),
         "replication.set_passive" => {
             let request = SetPassiveRequest { node: node.name.clone(), dry_run: false };
             NodeServiceClient::new(node.admin.clone()).set_passive(request).await.map_err(refused)?;
@@ -123,57 +195,93 @@ pub(super) async fn call(
             let mediators = targets(nodes, &argument(&arguments, 1, "mediators")?)?;
             bootstrap(node, &sequencers, &mediators).await.map(|()| Value::Unit)
         }
+        _ if path.starts_with("domains.") => domains(nodes, node, path, &arguments).await,
+        _ => ledger::call(node, path, &arguments).await,
+    }
+}
+
+async fn domains(
+    nodes: &BTreeMap<String, Node>,
+    node: &Node,
+    path: &str,
+    arguments: &[Argument],
+) -> Result<Value, String> {
+    match path {
         "domains.connect_local" => {
-            check(&arguments, &["node", "alias"])?;
-            let sequencers = targets(nodes, &argument(&arguments, 0, "node")?)?;
-            let alias = argument(&arguments, 1, "alias").map(|alias| alias.plain());
+            check(arguments, &["node", "manualConnect", "alias", "synchronize"])?;
+            let sequencers = targets(nodes, &argument(arguments, 0, "node")?)?;
+            let alias = argument(arguments, 2, "alias").map(|alias| alias.plain());
             let name = sequencers.first().map(|node| node.name.clone()).unwrap_or_default();
-            connect(node, alias.unwrap_or(name), uris(&sequencers)?).await
+            connect(node, alias.unwrap_or(name), uris(&sequencers)?, manual(arguments, 1)?).await
         }
         "domains.connect" | "domains.connect_multi" => {
-            let second = if path == "domains.connect" { "connection" } else { "connections" };
-            check(&arguments, &["alias", second])?;
-            let connections = argument(&arguments, 1, second)?;
+            let is_one = path == "domains.connect";
+            let second = if is_one { "connection" } else { "connections" };
+            let third: &[&str] = if is_one { &["manualConnect", "synchronize"] } else { &["synchronize"] };
+            check(arguments, &[&["alias", second], third].concat())?;
+            let connections = argument(arguments, 1, second)?;
             let each = connections.items().unwrap_or(std::slice::from_ref(&connections));
             let uri = |value: &Value| match value {
                 Value::Text(uri) => Ok(vec![uri.to_string()]),
                 other => uris(&targets(nodes, other)?),
             };
             let uris = each.iter().map(uri).collect::<Result<Vec<_>, _>>()?.concat();
-            connect(node, argument(&arguments, 0, "alias")?.plain(), uris).await
+            let is_manual = is_one && manual(arguments, 2)?;
+            connect(node, argument(arguments, 0, "alias")?.plain(), uris, is_manual).await
         }
         "domains.list_connected" => {
-            let mut client = ParticipantAdminServiceClient::new(node.admin.clone());
-            let answer = client.list_synchronizers(ListSynchronizersRequest {}).await.map_err(refused)?.into_inner();
-            let connected = answer.synchronizers.into_iter().filter(|synchronizer| synchronizer.connected);
+            let connected = registered(node).await?.into_iter().filter(|synchronizer| synchronizer.connected);
             let shown = connected.map(|s| {
                 let fields = vec![
-                    ("domainAlias", Value::Id("DomainAlias", format!("Domain '{}'", s.alias).into())),
+                    ("domainAlias", alias(&s.alias)),
                     ("domainId", Value::Id("DomainId", s.synchronizer_id.into())),
                 ];
                 Value::record("ListConnectedDomainsResult", fields)
             });
-            shown.collect::<Result<_, _>>().and_then(Value::vector).map_err(|problem| problem.to_string())
+            made(shown.collect::<Result<_, _>>().and_then(Value::vector))
         }
-        "parties.enable" => {
-            check(&arguments, &["name"])?;
-            let hint = argument(&arguments, 0, "name")?.plain();
-            let ledger = node.ledger.clone().ok_or("its ledger-api is not in the configuration")?;
-            let request = AllocatePartyRequest { party_id_hint: hint, ..AllocatePartyRequest::default() };
-            let answer = PartyManagementServiceClient::new(ledger).allocate_party(request).await.map_err(refused)?;
-            let party = answer.into_inner().party_details.ok_or("it answers without a party")?.party;
-            Ok(Value::Id("PartyId", party.into()))
+        "domains.list_registered" => {
+            let shown = registered(node).await?.into_iter().map(|s| {
+                let fields =
+                    vec![("domain", alias(&s.alias)), ("domainId", Value::Id("DomainId", s.synchronizer_id.into()))];
+                Value::tuple(vec![Value::record("DomainConnectionConfig", fields)?, Value::Bool(s.connected)])
+            });
+            made(shown.collect::<Result<_, _>>().and_then(Value::vector))
         }
-        _ => Err(format!("{path} is not served by the admin API of this version; see CHANGELOG.md, Missing")),
+        "domains.is_registered" => {
+            check(arguments, &["alias"])?;
+            let alias = argument(arguments, 0, "alias")?.plain();
+            Ok(Value::Bool(registered(node).await?.iter().any(|s| s.alias == alias)))
+        }
+        _ => Err(format!("{path} {NOT_SERVED}")),
     }
 }
 
+fn made(value: Result<Value, ::console::Problem>) -> Result<Value, String> {
+    value.map_err(|problem| problem.to_string())
+}
+
+fn alias(alias: &str) -> Value {
+    Value::Report("DomainAlias", format!("Domain '{alias}'").into())
+}
+
+/// Whether the active replica of a participant is to leave it to operators to connect again.
+fn manual(arguments: &[Argument], place: usize) -> Result<bool, String> {
+    match argument(arguments, place, "manualConnect") {
+        Ok(Value::Bool(is_manual)) => Ok(is_manual),
+        Ok(other) => Err(format!("manualConnect is true or false, not {}", other.type_name())),
+        Err(_) => Ok(false),
+    }
+}
+
+async fn registered(node: &Node) -> Result<Vec<SynchronizerStatus>, String> {
+    let mut client = ParticipantAdminServiceClient::new(node.admin.clone());
+    let answer = client.list_synchronizers(ListSynchronizersRequest {}).await.map_err(refused)?;
+    Ok(answer.into_inner().synchronizers)
+}
+
 async fn status(node: &Node) -> Result<NodeStatus, String> {
-    let answer = NodeServiceClient::new(node.admin.clone()).status(StatusRequest {}).await.map_err(refused)?;
-    let nodes = answer.into_inner().nodes;
-    // A remote node may be called otherwise in its own process.
-    let found = nodes.iter().find(|status| status.name == node.name).or(nodes.first()).cloned();
-    found.ok_or_else(|| "the process runs no node".into())
+    Ok(health::ask(node).await?.0)
 }
 
 /// The nodes of a reference, or of a sequence of them.
@@ -195,8 +303,8 @@ fn uris(nodes: &[&Node]) -> Result<Vec<String>, String> {
     nodes.iter().map(uri).collect()
 }
 
-async fn connect(node: &Node, alias: String, sequencers: Vec<String>) -> Result<Value, String> {
-    let request = ConnectSynchronizerRequest { alias, sequencers, manual_connect: false };
+async fn connect(node: &Node, alias: String, sequencers: Vec<String>, manual_connect: bool) -> Result<Value, String> {
+    let request = ConnectSynchronizerRequest { alias, sequencers, manual_connect };
     let mut client = ParticipantAdminServiceClient::new(node.admin.clone());
     client.connect_synchronizer(request).await.map_err(refused)?;
     Ok(Value::Unit)

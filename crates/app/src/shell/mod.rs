@@ -1,12 +1,17 @@
-//! `concordat run`: scripts of the console against the nodes of a configuration, over their admin and Ledger APIs.
+//! `concordat console` and `concordat run`: commands of the console for the nodes of a configuration, over their admin
+//! and Ledger APIs. Local nodes run in this process meanwhile, unless somebody answers on their ports already.
 //!
-//! `nodes.rs` who can be reached · `commands.rs` what can be done with them.
+//! `prompt.rs` where commands are typed · `nodes.rs` who can be reached · `commands.rs` what can be done with them.
 
 mod commands;
 mod nodes;
+mod prompt;
 
-use crate::cli::Source;
-use ::config::LoadError;
+use crate::{
+    cli::Source,
+    daemon::{self, DaemonError, Running},
+};
+use ::config::{Config, LoadError};
 use ::console::{Argument, ConsoleError, Host, Interpreter, Member, Reference, Value};
 use nodes::{Kind, Node};
 use std::{
@@ -15,6 +20,7 @@ use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
+use tasks::Tasks;
 use tokio::runtime::Handle;
 
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,34 +36,137 @@ pub(crate) enum ShellError {
     Node { node: String, why: String },
     #[error("{path}:{source}")]
     Script { path: PathBuf, source: ConsoleError },
+    #[error(transparent)]
+    Nodes(Box<DaemonError>),
+    #[error("the prompt: {0}")]
+    Prompt(#[from] rustyline::error::ReadlineError),
     #[error("the script was given up: {0}")]
     Ended(#[from] tokio::task::JoinError),
 }
 
-/// Runs a script against nodes that are running.
-pub(crate) async fn run(path: PathBuf, source: &Source) -> Result<(), ShellError> {
-    let (config, _) = source.load()?;
-    let text = std::fs::read_to_string(&path).map_err(|source| ShellError::File { path: path.clone(), source })?;
-    let shell = Shell { nodes: nodes::all(&config)?, runtime: Handle::current(), began: Instant::now() };
-    // Evaluating and waiting for answers both block.
-    let script = tokio::task::spawn_blocking(move || Interpreter::new(shell).run(&text, false));
-    script.await?.map_err(|source| ShellError::Script { path, source })
+impl From<DaemonError> for ShellError {
+    fn from(error: DaemonError) -> Self {
+        Self::Nodes(Box::new(error))
+    }
+}
+
+/// Runs a script, and the nodes of the configuration while it runs, unless they already run elsewhere.
+pub(crate) async fn run(path: PathBuf, source: &Source, tasks: Tasks) -> Result<(), ShellError> {
+    let (shell, running, scope) = begin(source, tasks).await?;
+    let outcome = shell.script(path, scope).await;
+    end(running, outcome).await
+}
+
+/// Reads commands at a prompt, or from a pipe, until they end; nodes as in [`run`]. Says whether all went well.
+pub(crate) async fn console(source: &Source, history: Option<PathBuf>, tasks: Tasks) -> Result<bool, ShellError> {
+    let (mut shell, running, scope) = begin(source, tasks).await?;
+    shell.scope = Some(scope);
+    let outcome = tokio::task::spawn_blocking(move || prompt::run(shell, history.as_deref())).await;
+    end(running, outcome.map_err(ShellError::from).flatten()).await
+}
+
+async fn begin(source: &Source, tasks: Tasks) -> Result<(Shell, Option<Running>, Tasks), ShellError> {
+    let config = daemon::load(source)?;
+    let shell = Shell::new(&config)?;
+    let has_local = shell.nodes.values().any(|node| node.is_local);
+    if !has_local || nodes::is_running(&config).await {
+        return Ok((shell, None, tasks));
+    }
+    let running = Running::start(config, tasks).await?;
+    let scope = running.tasks().clone();
+    Ok((shell, Some(running), scope))
+}
+
+async fn end<T>(running: Option<Running>, outcome: Result<T, ShellError>) -> Result<T, ShellError> {
+    if let Some(running) = running {
+        running.stop().await?;
+    }
+    outcome
 }
 
 /// The console's nodes. Its calls block, so that it must not be used by a task of the runtime.
-struct Shell {
+pub(crate) struct Shell {
     nodes: BTreeMap<String, Node>,
     runtime: Handle,
+    /// Ends what waits when it ends.
+    scope: Option<Tasks>,
     /// When the condition that is waited for was looked at first.
     began: Instant,
 }
 
 impl Shell {
+    /// Of the nodes of a configuration, local and remote.
+    pub(crate) fn new(config: &Config) -> Result<Self, ShellError> {
+        let nodes = nodes::all(config)?;
+        Ok(Self { nodes, runtime: Handle::current(), scope: None, began: Instant::now() })
+    }
+
+    /// Runs a script; its waiting ends with `scope`.
+    pub(crate) async fn script(mut self, path: PathBuf, scope: Tasks) -> Result<(), ShellError> {
+        let text = std::fs::read_to_string(&path).map_err(|source| ShellError::File { path: path.clone(), source })?;
+        self.scope = Some(scope);
+        // Evaluating and waiting for answers both block.
+        let script = tokio::task::spawn_blocking(move || Interpreter::new(self).run(&text, false));
+        script.await?.map_err(|source| ShellError::Script { path, source })
+    }
+
+    /// What a future comes to, unless Ctrl-C or the end of the nodes is sooner.
+    fn wait_for<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let ended = async {
+            match &self.scope {
+                Some(scope) => scope.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                answer = future => Some(answer),
+                _ = tokio::signal::ctrl_c() => None,
+                () = ended => None,
+            }
+        })
+    }
+
+    /// All that can be typed, as paths.
+    fn names(&self) -> Vec<String> {
+        let of_nodes = self
+            .nodes
+            .values()
+            .flat_map(|node| commands::paths(node.kind).map(move |path| format!("{}.{path}", node.name)));
+        let all = COLLECTIONS.iter().flat_map(|name| ["all", "local", "remote"].map(|part| format!("{name}.{part}")));
+        of_nodes.chain(all).chain(["help", "exit", "utils.retry_until_true"].map(String::from)).collect()
+    }
+
+    /// What the console has, or what a node has.
+    fn help(&self, about: Option<&str>) -> Result<(), String> {
+        let Some(about) = about else {
+            self.print_all(self.nodes.values().map(|node| format!("{} - {}", node.name, node.reference("").label)));
+            self.print_all(COLLECTIONS.iter().map(|name| format!("{name} - its nodes: .all, .local, .remote")));
+            self.print_all(GENERAL.map(String::from));
+            return Ok(());
+        };
+        let node = self.nodes.get(about).ok_or_else(|| format!("there is no node {about}; `help` lists them"))?;
+        self.print_all(commands::help(node.kind, "", &[]));
+        Ok(())
+    }
+
+    fn print_all(&self, lines: impl IntoIterator<Item = String>) {
+        lines.into_iter().for_each(|line| crate::print(&line));
+    }
+
     fn references(&self, is_wanted: impl Fn(&Node) -> bool) -> Option<Value> {
         let found = self.nodes.values().filter(|node| is_wanted(node));
         Value::vector(found.map(|node| Value::Reference(node.reference("").into())).collect()).ok()
     }
 }
+
+const COLLECTIONS: [&str; 6] = ["nodes", "participants", "sequencers", "mediators", "domainManagers", "domains"];
+const GENERAL: [&str; 4] = [
+    "help - This; help(\"<node>\") and <node>.help list commands, <node>.help(\"<command>\") explains one",
+    "utils.retry_until_true(30.seconds)(<condition>) - Wait until a condition holds",
+    "println(<value>), assert(<condition>, <text>) - Print, and check",
+    "exit - Leave the console",
+];
 
 /// `participants` and so on, which have `all`, `local` and `remote`.
 fn collection(name: &str) -> Option<Option<Kind>> {
@@ -83,8 +192,7 @@ impl Host for Shell {
     }
 
     fn globals(&self) -> Vec<String> {
-        let collections = ["nodes", "participants", "sequencers", "mediators", "domainManagers", "domains"];
-        self.nodes.keys().cloned().chain(collections.map(String::from)).collect()
+        self.nodes.keys().cloned().chain(COLLECTIONS.map(String::from)).collect()
     }
 
     fn member(&self, of: &Reference, name: &str) -> Option<Member> {
@@ -119,9 +227,12 @@ impl Host for Shell {
         let (name, group) = of.path.split_once('/').unwrap_or((&of.path, ""));
         let node = self.nodes.get(name).ok_or_else(|| format!("there is no node {name}"))?;
         let path = if group.is_empty() { command.to_owned() } else { format!("{group}.{command}") };
-        self.runtime
-            .block_on(commands::call(&self.nodes, node, &path, arguments))
-            .map_err(|why| format!("{name}: {why}"))
+        if command == "help" {
+            self.print_all(commands::help(node.kind, group, &arguments));
+            return Ok(Value::Unit);
+        }
+        let answer = self.wait_for(commands::call(&self.nodes, node, &path, arguments));
+        answer.unwrap_or_else(|| Err("interrupted".into())).map_err(|why| format!("{name}: {why}"))
     }
 
     fn print(&mut self, line: &str) {
@@ -132,10 +243,6 @@ impl Host for Shell {
         if looks == 0 {
             self.began = Instant::now();
         }
-        let goes_on = self.began.elapsed() < timeout;
-        if goes_on {
-            self.runtime.block_on(tokio::time::sleep(PAUSE));
-        }
-        goes_on
+        self.began.elapsed() < timeout && self.wait_for(tokio::time::sleep(PAUSE)).is_some()
     }
 }

@@ -20,6 +20,18 @@ pub(crate) enum Kind {
     Domain,
 }
 
+impl Kind {
+    /// The type of its identifiers.
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Participant => "ParticipantId",
+            Self::Sequencer => "SequencerId",
+            Self::Mediator => "MediatorId",
+            Self::Manager | Self::Domain => "DomainId",
+        }
+    }
+}
+
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) kind: Kind,
@@ -78,6 +90,20 @@ pub(crate) fn all(config: &Config) -> Result<BTreeMap<String, Node>, ShellError>
         add(node(&n.name, kind, false, &(&n.admin_api, tls), second.as_ref())?);
     }
     Ok(nodes)
+}
+
+/// Whether a process runs local nodes already: somebody listens where one of them would.
+pub(crate) async fn is_running(config: &Config) -> bool {
+    let participants = config.participants.values().map(|n| &n.node);
+    let sequencers = config.sequencers.values().chain(config.domains.values()).map(|n| &n.node);
+    let others = config.mediators.values().map(|n| &n.node).chain(config.managers.values().map(|n| &n.node));
+    for node in participants.chain(sequencers).chain(others) {
+        let Api { address, port, .. } = &node.admin_api;
+        if *port != 0 && tokio::net::TcpStream::connect((address.as_str(), *port)).await.is_ok() {
+            return true;
+        }
+    }
+    false
 }
 
 type Server<'a> = (&'a Api, Option<ClientTls>);

@@ -1,14 +1,19 @@
-//! Scripts of the console against nodes that run.
+//! The console: scripts and what is typed, with nodes in the same process and in another.
 
-use crate::harness::{Daemon, concordat, free_ports};
-use std::{fs, path::Path};
+use crate::harness::{Daemon, channel, concordat, eventually, free_ports};
+use rpc::services::concordat::admin::v1::participant_admin_service_client::ParticipantAdminServiceClient;
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+use wire::concordat::admin::v1::ListSynchronizersRequest;
 
-#[test]
-fn the_example_founds_a_network_and_errors_name_their_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    let config = folder.path().join("network.conf");
-    fs::copy(examples.join("network.conf"), &config).unwrap();
+/// The example's configuration in a folder, with ports that are free.
+fn network(folder: &Path) -> (PathBuf, Vec<String>) {
+    let config = folder.join("network.conf");
+    fs::copy(example("network.conf"), &config).unwrap();
     let keys = [
         "sequencers.sequencer1.admin-api",
         "sequencers.sequencer1.public-api",
@@ -18,27 +23,109 @@ fn the_example_founds_a_network_and_errors_name_their_place() {
         "participants.participant1.ledger-api",
     ];
     let ports: [u16; 6] = free_ports();
-    let overrides: Vec<String> =
-        keys.iter().zip(ports).map(|(key, port)| format!("canton.{key}.port={port}")).collect();
-    let _daemon = Daemon::start_with(folder.path(), &config, &overrides);
-    let script = examples.join("network.canton");
-    let ran = concordat(&["run", script.to_str().unwrap()], &config, &overrides);
-    let text = String::from_utf8(ran.stdout.clone()).unwrap();
-    assert!(ran.status.success() && text.starts_with("allocated alice::1220"), "{ran:?}");
+    (config, keys.iter().zip(ports).map(|(key, port)| format!("canton.{key}.port={port}")).collect())
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
+}
+
+fn texts(output: &Output) -> (String, String) {
+    (String::from_utf8(output.stdout.clone()).unwrap(), String::from_utf8(output.stderr.clone()).unwrap())
+}
+
+#[test]
+fn scripts_run_the_nodes_and_errors_name_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, overrides) = network(folder.path());
+    let run = |script: &Path| concordat(&["run", script.to_str().unwrap()], &config, &overrides);
+    let ran = run(&example("network.canton"));
+    assert!(ran.status.success() && texts(&ran).0.starts_with("allocated alice::1220"), "{ran:?}");
 
     let wrong = folder.path().join("wrong.canton");
-    fs::write(&wrong, "println(participant1.health.active)\nparticipant1.replication.set_passive()\n").unwrap();
-    let ran = concordat(&["run", wrong.to_str().unwrap()], &config, &overrides);
-    let (text, error) = (String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap());
+    let waits = "utils.retry_until_true(60.seconds)(participant1.health.active)\nprintln(participant1.health.active)\n";
+    let script = |last: &str| fs::write(&wrong, format!("{waits}{last}\n")).unwrap();
+    script("participant1.replication.set_passive()");
+    let ran = run(&wrong);
+    let (text, error) = texts(&ran);
     // Nobody is there to take over.
     assert_eq!((text.as_str(), ran.status.code()), ("true\n", Some(1)), "{error}");
-    assert!(error.contains("wrong.canton:2:1: participant1: "), "{error}");
+    assert!(error.contains("wrong.canton:3:1: participant1: "), "{error}");
 
     // What the field has and this version has not is said so, and is no name that nobody knows.
-    fs::write(&wrong, "participant1.dars.upload(\"a.dar\")\n").unwrap();
-    let error = String::from_utf8(concordat(&["run", wrong.to_str().unwrap()], &config, &overrides).stderr).unwrap();
-    assert!(error.contains("dars.upload is not served"), "{error}");
-    fs::write(&wrong, "participant1.dars.uplaod(\"a.dar\")\n").unwrap();
-    let error = String::from_utf8(concordat(&["run", wrong.to_str().unwrap()], &config, &overrides).stderr).unwrap();
-    assert!(error.contains("uplaod is not a member"), "{error}");
+    script("participant1.health.ping(participant1)");
+    assert!(texts(&run(&wrong)).1.contains("health.ping is not served"));
+    script("participant1.dars.uplaod(\"a.dar\")");
+    assert!(
+        texts(&run(&wrong)).1.contains("uplaod is not a member of Participant 'participant1'; did you mean upload?")
+    );
+}
+
+#[test]
+fn a_script_of_the_daemon_that_fails_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, overrides) = network(folder.path());
+    let script = folder.path().join("wrong.canton");
+    fs::write(&script, "assert(sequencer1.health.running)\nassert(false, \"no\")\n").unwrap();
+    let ran = concordat(&["daemon", "--bootstrap", script.to_str().unwrap()], &config, &overrides);
+    let (_, error) = texts(&ran);
+    assert_eq!(ran.status.code(), Some(3), "{error}");
+    assert!(error.contains("wrong.canton:2:1: assertion failed"), "{error}");
+}
+
+/// What the console answers to what is piped in.
+fn console(folder: &Path, config: &Path, overrides: &[String], entries: &str) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_concordat"));
+    program.args(["console", "-c"]).arg(config).args(overrides.iter().flat_map(|key_value| ["-C", key_value]));
+    program.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(entries.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[tokio::test]
+async fn commands_are_typed_to_nodes_that_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, overrides) = network(folder.path());
+    let script = example("network.canton");
+    let _daemon = Daemon::bootstrapped(folder.path(), &config, &overrides, &script);
+    let port =
+        |key: &str| overrides.iter().find(|o| o.contains(key)).unwrap().rsplit_once('=').unwrap().1.parse().unwrap();
+    let admin = port("participant1.admin-api");
+    eventually("the bootstrap script connecting the participant", async || {
+        let mut client = ParticipantAdminServiceClient::new(channel(admin));
+        let answer = client.list_synchronizers(ListSynchronizersRequest {}).await.ok()?.into_inner();
+        answer.synchronizers.iter().any(|s| s.connected).then_some(())
+    })
+    .await;
+    fs::write(folder.path().join("iou.dar"), lf::models::iou()).unwrap();
+    let entries = "Seq(1,\n  2)\nparticipant1.id\nparticipant1.health.status\nparticipant1.domains.list_registered()\n\
+                   participant1.domains.is_registered(\"other\")\nval bob = participant1.parties.enable(\"Bob\")\n\
+                   participant1.parties.list(\"Bob\")\nparticipants.all.dars.upload(\"iou.dar\")\n\
+                   participant1.packages.list().size > 0\nhelp\nparticipant1.domains.help\nexit\nno\n";
+    let output = console(folder.path(), &config, &overrides, entries);
+    let (text, error) = texts(&output);
+    assert!(output.status.success() && error.is_empty(), "{text}{error}");
+    for expected in [
+        "res0: Seq[Int] = List(1, 2)",
+        "res1: ParticipantId = PAR::participant1::1220",
+        "res2: NodeStatus = Participant id: PAR::participant1::1220",
+        "\nActive: true\n",
+        "(DomainConnectionConfig(domain = Domain 'mydomain', domainId = ",
+        "res4: Boolean = false",
+        "bob : PartyId = Bob::1220",
+        "res6: Seq[ListPartiesResult] = Vector(ListPartiesResult(party = Bob::1220",
+        "res7: Map[ParticipantReference, String] = Map(\n  Participant 'participant1' -> \"",
+        "res8: Boolean = true",
+        "participant1 - Participant 'participant1'",
+        "domains.connect_multi(alias, connections, synchronize) - ",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing: {text}");
+    }
+
+    // Errors do not end it, and are told in the end.
+    let output = console(folder.path(), &config, &overrides, "participan1.id\n1 + 1\nSeq(1,\n");
+    let (text, error) = texts(&output);
+    assert_eq!((output.status.code(), text.as_str()), (Some(1), "res0: Int = 2\n"), "{error}");
+    assert!(error.contains("did you mean participant1?") && error.matches("ERROR").count() == 2, "{error}");
 }

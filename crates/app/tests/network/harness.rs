@@ -49,19 +49,30 @@ impl Daemon {
 
     /// With a file of certificates in place of the system's.
     pub(crate) fn start_trusting(folder: &Path, config: &Path, overrides: &[String], trust: Option<&Path>) -> Self {
+        Self::spawn(folder, config, overrides, |program| {
+            program.envs(trust.map(|file| ("SSL_CERT_FILE", file)));
+        })
+    }
+
+    /// With a script of the console that runs first.
+    pub(crate) fn bootstrapped(folder: &Path, config: &Path, overrides: &[String], script: &Path) -> Self {
+        Self::spawn(folder, config, overrides, |program| {
+            program.arg("--bootstrap").arg(script);
+        })
+    }
+
+    fn spawn(
+        folder: &Path,
+        config: &Path,
+        overrides: &[String],
+        more: impl FnOnce(&mut std::process::Command),
+    ) -> Self {
         let log = File::options().create(true).append(true).open(folder.join("daemon.log")).unwrap();
-        let child = std::process::Command::new(env!("CARGO_BIN_EXE_concordat"))
-            .args(["daemon", "-c"])
-            .arg(config)
-            .args(overrides.iter().flat_map(|key_value| ["-C", key_value]))
-            .envs(trust.map(|file| ("SSL_CERT_FILE", file)))
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { child }
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_concordat"));
+        program.args(["daemon", "-c"]).arg(config).args(overrides.iter().flat_map(|key_value| ["-C", key_value]));
+        program.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        more(&mut program);
+        Self { child: program.spawn().unwrap() }
     }
 
     /// As `kill -9` does.

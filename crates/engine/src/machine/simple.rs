@@ -28,59 +28,47 @@ impl Machine {
                 Leave::Stop => return,
                 Leave::Call { arguments, tail } => {
                     let Some(V::Closure(closure)) = self.stack.pop() else { return };
+                    let base = self.stack.len() - at(arguments);
                     if tail {
-                        let from = self.stack.len() - at(arguments);
-                        drop(self.stack.drain(self.current.base..from));
-                    }
-                    let called = Current { closure, next: 0, base: self.stack.len() - at(arguments) };
-                    let caller = std::mem::replace(&mut self.current, called);
-                    if !tail {
+                        drop(self.stack.drain(self.current.base..base));
+                        self.current = Current { closure, next: 0, base: self.current.base };
+                    } else {
+                        let caller = std::mem::replace(&mut self.current, Current { closure, next: 0, base });
                         self.frames.push(Frame::Return(caller));
                     }
                 }
                 Leave::Return => {
                     let Some(Frame::Return(caller)) = self.frames.pop() else { return };
-                    let base = self.current.base;
-                    let last = self.stack.len() - 1;
-                    self.stack.swap(base, last);
-                    self.stack.truncate(base + 1);
+                    keep_top(&mut self.stack, self.current.base);
                     self.current = caller;
                 }
             }
+            *budget -= 1;
         }
     }
 
     fn run_function(&mut self, budget: &mut u64) -> Leave {
-        let Self { stack, frames, registry, current, .. } = self;
-        let Current { closure, next, base } = current;
-        let (code, base) = (&*closure.code, *base);
-        let ops = &closure.body().ops[at(*next)..];
-        let mut left = ops.iter();
-        let mut from = at(*next);
+        let Self { stack, frames, registry, current: Current { closure, next, base }, .. } = self;
+        let (code, ops, base, mut at_op) = (&*closure.code, &closure.body().ops[..], *base, at(*next));
         let leave = loop {
-            let Some(op) = left.next().filter(|_| *budget > 0) else { break Leave::Stop };
+            let Some(op) = ops.get(at_op).filter(|_| *budget > 0) else { break Leave::Stop };
+            let mut then = at_op + 1;
             match *op {
                 Op::Local(slot) => stack.push(stack[base + at(slot)].clone()),
                 Op::Captured(n) => stack.push(closure.captures[at(n)].clone()),
                 Op::Constant(n) => stack.push(code.constants[at(n)].clone()),
                 Op::Fused { function, slot, constant } => {
                     let constant = &code.constants[at(constant)];
-                    match numbers(function, &stack[base + at(slot)], constant) {
-                        Some(value) => {
-                            stack.push(value);
-                            left.nth(1);
-                            from += 2;
-                        }
-                        None => stack.push(constant.clone()),
-                    }
+                    let value = simple_builtin(function, &stack[base + at(slot)], constant);
+                    then += if value.is_some() { 2 } else { 0 };
+                    stack.push(value.unwrap_or_else(|| constant.clone()));
                 }
                 Op::Builtin(function) => {
                     let [.., b, a] = &stack[..] else { break Leave::Stop };
-                    let Some(value) = numbers(function, a, b) else { break Leave::Stop };
+                    let Some(value) = simple_builtin(function, a, b) else { break Leave::Stop };
                     stack.pop();
-                    if let Some(top) = stack.last_mut() {
-                        *top = value;
-                    }
+                    stack.pop();
+                    stack.push(value);
                 }
                 Op::Global(global) => {
                     match registry.global(global).and_then(|(_, definition)| definition.value.get()) {
@@ -88,50 +76,35 @@ impl Machine {
                         None => break Leave::Stop,
                     }
                 }
-                Op::Match(table) => {
-                    let Some(arm) = stack.last().and_then(|value| choose(&code.tables[at(table)], value)) else {
-                        break Leave::Stop;
-                    };
-                    if let Some(value) = stack.pop() {
-                        bind(&arm.pattern, &value, stack);
-                    }
-                    from = at(arm.target);
-                    left = closure.body().ops[from..].iter();
-                    *budget -= 1;
-                    continue;
+                Op::Match(table) => match branch(&code.tables[at(table)], stack) {
+                    Some(target) => then = at(target),
+                    None => break Leave::Stop,
+                },
+                Op::Jump(target) => then = at(target),
+                Op::Slide(n) => keep_top(stack, stack.len() - 1 - at(n)),
+                Op::Call(arguments) if takes_exactly(stack.last(), arguments) && frames.len() < MAX_FRAMES => {
+                    at_op = then;
+                    break Leave::Call { arguments, tail: false };
                 }
-                Op::Jump(target) => {
-                    from = at(target);
-                    left = closure.body().ops[from..].iter();
-                    *budget -= 1;
-                    continue;
+                Op::TailCall(arguments) if takes_exactly(stack.last(), arguments) => {
+                    break Leave::Call { arguments, tail: true };
                 }
-                Op::Slide(n) => {
-                    let (below, last) = (stack.len() - 1 - at(n), stack.len() - 1);
-                    stack.swap(below, last);
-                    stack.truncate(below + 1);
-                }
-                Op::Call(arguments) | Op::TailCall(arguments) if takes_exactly(stack.last(), arguments) => {
-                    let tail = matches!(op, Op::TailCall(_));
-                    if !tail && frames.len() >= MAX_FRAMES {
-                        break Leave::Stop;
-                    }
-                    from += 1;
-                    *budget -= 1;
-                    break Leave::Call { arguments, tail };
-                }
-                Op::Return if matches!(frames.last(), Some(Frame::Return(_))) => {
-                    *budget -= 1;
-                    break Leave::Return;
-                }
+                Op::Return if matches!(frames.last(), Some(Frame::Return(_))) => break Leave::Return,
                 _ => break Leave::Stop,
             }
-            from += 1;
+            at_op = then;
             *budget -= 1;
         };
-        *next = u32::try_from(from).unwrap_or(u32::MAX);
+        *next = u32::try_from(at_op).unwrap_or(u32::MAX);
         leave
     }
+}
+
+/// Drops all values from a height on but the one on top.
+fn keep_top(stack: &mut Vec<V>, from: usize) {
+    let last = stack.len() - 1;
+    stack.swap(from, last);
+    stack.truncate(from + 1);
 }
 
 /// Whether it is one of models' own functions, and takes so many arguments: nearly all calls are of that kind.
@@ -139,9 +112,13 @@ fn takes_exactly(function: Option<&V>, arguments: u32) -> bool {
     matches!(function, Some(V::Closure(closure)) if arguments > 0 && closure.body().arity == arguments)
 }
 
-/// The result of a function of two numbers, unless that is an error.
-fn numbers(function: Builtin, a: &V, b: &V) -> Option<V> {
-    let (V::Int64(a), V::Int64(b)) = (a, b) else { return None };
+/// The result of a function of two numbers or of two truths, unless that is an error.
+fn simple_builtin(function: Builtin, a: &V, b: &V) -> Option<V> {
+    let (a, b) = match (a, b) {
+        (V::Int64(a), V::Int64(b)) => (a, b),
+        (V::Bool(a), V::Bool(b)) if function == Builtin::Equal => return Some(V::Bool(a == b)),
+        _ => return None,
+    };
     match function {
         Builtin::AddInt64 => a.checked_add(*b).map(V::Int64),
         Builtin::SubInt64 => a.checked_sub(*b).map(V::Int64),
@@ -155,9 +132,10 @@ fn numbers(function: Builtin, a: &V, b: &V) -> Option<V> {
     }
 }
 
-/// The first arm that takes the value.
-fn choose<'a>(arms: &'a [Arm], value: &V) -> Option<&'a Arm> {
-    arms.iter().find(|arm| match (&arm.pattern, value) {
+/// Pops a value and pushes what the first arm that takes it binds. Where that arm goes on; nothing is done if there is none.
+fn branch(arms: &[Arm], stack: &mut Vec<V>) -> Option<u32> {
+    let value = stack.last()?;
+    let arm = arms.iter().find(|arm| match (&arm.pattern, value) {
         (ArmPattern::Any, _)
         | (ArmPattern::Unit, V::Unit)
         | (ArmPattern::Nil, V::Nil)
@@ -168,15 +146,12 @@ fn choose<'a>(arms: &'a [Arm], value: &V) -> Option<&'a Arm> {
         (ArmPattern::Enum(rank), V::Enum(constructor)) => constructor.rank == *rank,
         (ArmPattern::Bool(expected), V::Bool(flag)) => expected == flag,
         _ => false,
-    })
-}
-
-/// Pushes what the pattern binds.
-fn bind(pattern: &ArmPattern, value: &V, stack: &mut Vec<V>) {
-    match (pattern, value) {
+    })?;
+    match (&arm.pattern, stack.pop()?) {
         (ArmPattern::Variant(_), V::Variant(variant)) => stack.push(variant.value.clone()),
         (ArmPattern::Cons, V::Cons(cons)) => stack.extend([cons.head.clone(), cons.tail.clone()]),
-        (ArmPattern::Some, V::Some(inner)) => stack.push((**inner).clone()),
+        (ArmPattern::Some, V::Some(inner)) => stack.push((*inner).clone()),
         _ => {}
     }
+    Some(arm.target)
 }
