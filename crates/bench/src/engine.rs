@@ -180,17 +180,17 @@ impl Bench {
     }
 }
 
-/// Reads, checks and makes known all packages of a DAR, beside a pass over its bytes that only adds them up.
+/// Reads, checks and makes known all packages of a DAR, beside the hashing of the packages, which no reader can spare.
 fn reading(rounds: usize, bytes: &[u8]) -> Result<Figure, BenchError> {
-    let ((), ours) = median(rounds, || {
+    let (dar, ours) = median(rounds, || {
         let dar = lf::read_dar(bytes)?;
         lf::check_dar(&dar)?;
         let engine = Engine::new();
         dar.packages.iter().for_each(|package| engine.add_package(package.package.clone()));
-        Ok(())
+        Ok(dar)
     })?;
     let (_, plain) =
-        median(rounds, || Ok(std::hint::black_box(bytes).iter().map(|byte| u64::from(*byte)).sum::<u64>()))?;
+        median(rounds, || Ok(dar.packages.iter().map(|package| crypto::sha256(&package.payload)).collect::<Vec<_>>()))?;
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     Ok(Figure { name: "read a DAR", unit: "bytes", units: bytes.len() as f64, ours, plain })
 }

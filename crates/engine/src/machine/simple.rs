@@ -113,6 +113,7 @@ fn takes_exactly(function: Option<&V>, arguments: u32) -> bool {
 }
 
 /// The result of a function of two numbers or of two truths, unless that is an error.
+#[inline]
 fn simple_builtin(function: Builtin, a: &V, b: &V) -> Option<V> {
     let (a, b) = match (a, b) {
         (V::Int64(a), V::Int64(b)) => (a, b),
@@ -133,6 +134,7 @@ fn simple_builtin(function: Builtin, a: &V, b: &V) -> Option<V> {
 }
 
 /// Pops a value and pushes what the first arm that takes it binds. Where that arm goes on; nothing is done if there is none.
+#[inline]
 fn branch(arms: &[Arm], stack: &mut Vec<V>) -> Option<u32> {
     let value = stack.last()?;
     let arm = arms.iter().find(|arm| match (&arm.pattern, value) {
