@@ -95,11 +95,18 @@ fn proxy(process: Option<&Health>, group: &[Replica<'_>], at: usize, bind: u16) 
     let (name, is_encrypted) =
         (format!("{}-{}", group[0].node.name, group[0].apis[at].0), group[0].apis[at].1.tls.is_some());
     let (mode, log, protocol) = if is_encrypted { ("tcp", "tcplog", "") } else { ("http", "httplog", " proto h2") };
+    // Whoever calls while nobody is there is told so in gRPC, not by a page.
+    let nobody = match is_encrypted {
+        true => "",
+        false => {
+            "    http-error status 503 content-type application/grpc hdr grpc-status 14 hdr grpc-message no-healthy-node\n"
+        }
+    };
     let balance = if group[0].all_work { "roundrobin" } else { "first" };
     let mut text = format!(
         "\nfrontend {name}\n    mode {mode}\n    option {log}\n    bind :{bind}{protocol}\n    default_backend {name}\n\
          \nbackend {name}\n    mode {mode}\n    balance {balance}\n    option httpchk\n    http-check connect\n    \
-         http-check send meth GET uri /health\n"
+         http-check send meth GET uri /health\n{nobody}"
     );
     for replica in group {
         let api = replica.apis[at].1;

@@ -256,6 +256,11 @@ impl<H: Host> Interpreter<H> {
 
     /// What parentheses do to a value: a function is called, a sequence or map is looked into.
     pub(crate) fn apply_to(&mut self, value: &Value, arguments: Vec<Argument>, at: At) -> Evaluated {
+        if let Value::Reference(reference) = value
+            && self.host.member(reference, "apply").is_some()
+        {
+            return self.member(value, "apply", Some(arguments), at);
+        }
         let plain: Vec<Value> = arguments.into_iter().map(|argument| argument.value).collect();
         match value {
             Value::Function(function) => self.apply(function, &plain, at),

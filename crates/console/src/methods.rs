@@ -105,6 +105,12 @@ impl<H: Host> Interpreter<H> {
         };
         match (found, name) {
             (Some(value), _) => Ok(value),
+            // What follows the three letters that say what it is of.
+            (None, "uid") if matches!(of, Value::Id(..)) => {
+                let text = of.plain();
+                let after = text.split_once("::").filter(|(kind, rest)| kind.len() == 3 && rest.contains("::"));
+                Ok(Value::Id("UniqueIdentifier", after.map_or(text.as_str(), |(_, rest)| rest).into()))
+            }
             (None, "toString" | "toProtoPrimitive") => Value::text(&of.plain()).map_err(|problem| problem.at(at)),
             (None, _) => {
                 let names: &[&str] = match of {
@@ -114,7 +120,7 @@ impl<H: Host> Interpreter<H> {
                         Shape::Record(_, names) => names,
                         _ => &OF_COLLECTIONS,
                     },
-                    _ => &["toString"],
+                    _ => &["toString", "toProtoPrimitive", "uid"],
                 };
                 let nearest = nearest(name, names.iter().copied());
                 Err(Problem::UnknownMember { name: name.into(), of: of.type_name(), nearest }.at(at))

@@ -80,12 +80,18 @@ impl Active {
         self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Connects to every synchronizer that is to be connected by itself.
+    /// Connects to every synchronizer that is to be connected by itself. The others are left to operators: from now on
+    /// they are not connected.
     pub async fn reconnect(self: &Arc<Self>) -> Result<(), ParticipantError> {
-        for registered in store::synchronizers(&self.db).await? {
-            if registered.connected && !registered.manual_connect {
-                self.connect(&registered).await?;
-            }
+        let registered = store::synchronizers(&self.db).await?;
+        let (manual, own): (Vec<_>, Vec<_>) =
+            registered.into_iter().filter(|r| r.connected).partition(|r| r.manual_connect);
+        if !manual.is_empty() {
+            let left = manual.into_iter().map(|r| store::synchronizer_row(&Registered { connected: false, ..r }));
+            self.db.commit(&self.epoch, left.collect()).await?;
+        }
+        for registered in own {
+            self.connect(&registered).await?;
         }
         Ok(())
     }

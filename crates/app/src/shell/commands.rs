@@ -177,7 +177,7 @@ pub(super) async fn call(
             let member = status(node).await?.member;
             match member.is_empty() {
                 true => Err("it has no identifier yet".into()),
-                false => Ok(Value::Id(node.kind.id(), member.into())),
+                false => Ok(Value::Id(node.kind.id(), health::named(node.kind, &member).into())),
             }
         }
         "is_running" | "health.is_running" | "health.running" => Ok(Value::Bool(status(node).await.is_ok())),
@@ -255,6 +255,30 @@ async fn domains(
         }
         _ => Err(format!("{path} {NOT_SERVED}")),
     }
+}
+
+/// An identifier that has been written as text, or that is made of a unique one.
+pub(super) fn identifier(kind: &'static str, is_made: bool, arguments: &[Argument]) -> Result<Value, String> {
+    check(arguments, &["text"])?;
+    let given = argument(arguments, 0, "text")?.plain();
+    let prefix = if kind == "ParticipantId" { "PAR::" } else { "" };
+    let text = if is_made { format!("{prefix}{given}") } else { given };
+    let unique = text.strip_prefix(prefix).ok_or_else(|| format!("{text} does not begin with {prefix}"))?;
+    let _: base::Uid = unique.parse().map_err(|error| format!("{text}: {error}"))?;
+    Ok(Value::Id(kind, text.into()))
+}
+
+/// `health.status` of the console.
+pub(super) async fn all_statuses(nodes: impl Iterator<Item = &Node>) -> Result<Value, String> {
+    let mut shown = Vec::new();
+    for node in nodes {
+        let status = match health::shown(node).await {
+            Ok(status) => status.plain(),
+            Err(why) => format!("Failure({why})"),
+        };
+        shown.push(format!("Status for {}:\n{status}", node.reference("").label));
+    }
+    Ok(Value::Report("CantonStatus", shown.join("\n\n").into()))
 }
 
 fn made(value: Result<Value, ::console::Problem>) -> Result<Value, String> {

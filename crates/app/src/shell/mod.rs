@@ -134,7 +134,10 @@ impl Shell {
             .values()
             .flat_map(|node| commands::paths(node.kind).map(move |path| format!("{}.{path}", node.name)));
         let all = COLLECTIONS.iter().flat_map(|name| ["all", "local", "remote"].map(|part| format!("{name}.{part}")));
-        of_nodes.chain(all).chain(["help", "exit", "utils.retry_until_true"].map(String::from)).collect()
+        of_nodes
+            .chain(all)
+            .chain(["help", "exit", "health.status", "utils.retry_until_true"].map(String::from))
+            .collect()
     }
 
     /// What the console has, or what a node has.
@@ -161,7 +164,12 @@ impl Shell {
 }
 
 const COLLECTIONS: [&str; 6] = ["nodes", "participants", "sequencers", "mediators", "domainManagers", "domains"];
-const GENERAL: [&str; 4] = [
+const IDENTIFIERS: [&str; 4] = ["PartyId", "ParticipantId", "DomainId", "UniqueIdentifier"];
+/// What makes identifiers of text.
+const FROM_TEXT: &str = "tryFromProtoPrimitive";
+const INTERRUPTED: &str = "interrupted";
+const GENERAL: [&str; 5] = [
+    "health.status - The status of all nodes",
     "help - This; help(\"<node>\") and <node>.help list commands, <node>.help(\"<command>\") explains one",
     "utils.retry_until_true(30.seconds)(<condition>) - Wait until a condition holds",
     "println(<value>), assert(<condition>, <text>) - Print, and check",
@@ -186,13 +194,18 @@ impl Host for Shell {
         if let Some(node) = self.nodes.get(name) {
             return Some(Value::Reference(node.reference("").into()));
         }
-        collection(name)?;
-        let reference = Reference { kind: "Nodes", label: name.into(), path: name.into() };
+        let kind = match name {
+            "health" => "Health",
+            name if IDENTIFIERS.contains(&name) => "Identifiers",
+            name => collection(name).map(|_| "Nodes")?,
+        };
+        let reference = Reference { kind, label: name.into(), path: name.into() };
         Some(Value::Reference(reference.into()))
     }
 
     fn globals(&self) -> Vec<String> {
-        self.nodes.keys().cloned().chain(COLLECTIONS.map(String::from)).collect()
+        let others = COLLECTIONS.into_iter().chain(["health"]).chain(IDENTIFIERS);
+        self.nodes.keys().cloned().chain(others.map(String::from)).collect()
     }
 
     fn member(&self, of: &Reference, name: &str) -> Option<Member> {
@@ -203,6 +216,11 @@ impl Host for Shell {
                 commands::Found::Command => Some(Member::Command),
                 commands::Found::Group => Some(Member::Value(Value::Reference(node.reference(&path).into()))),
             };
+        }
+        match (node, name) {
+            ("health", "status") => return Some(Member::Command),
+            (node, FROM_TEXT | "apply") if IDENTIFIERS.contains(&node) => return Some(Member::Command),
+            _ => {}
         }
         let kind = collection(node)?;
         let of_kind = |node: &Node| kind.is_none_or(|kind| node.kind == kind);
@@ -219,20 +237,33 @@ impl Host for Shell {
         let (node, group) = of.path.split_once('/').unwrap_or((&of.path, ""));
         match self.nodes.get(node) {
             Some(node) => commands::members(node.kind, group),
+            None if node == "health" => vec!["status".into()],
+            None if IDENTIFIERS.contains(&node) => vec![FROM_TEXT.into()],
             None => ["all", "local", "remote"].map(String::from).to_vec(),
         }
     }
 
     fn call(&mut self, of: &Reference, command: &str, arguments: Vec<Argument>) -> Result<Value, String> {
         let (name, group) = of.path.split_once('/').unwrap_or((&of.path, ""));
+        if let Some(kind) = IDENTIFIERS.into_iter().find(|kind| *kind == of.path) {
+            return commands::identifier(kind, command == "apply", &arguments);
+        }
+        if of.path == "health" {
+            let answer = self.wait_for(commands::all_statuses(self.nodes.values()));
+            return answer.unwrap_or_else(|| Err(INTERRUPTED.into()));
+        }
         let node = self.nodes.get(name).ok_or_else(|| format!("there is no node {name}"))?;
         let path = if group.is_empty() { command.to_owned() } else { format!("{group}.{command}") };
         if command == "help" {
-            self.print_all(commands::help(node.kind, group, &arguments));
+            let lines = commands::help(node.kind, group, &arguments);
+            if lines.is_empty() {
+                return Err(format!("{name}: there is no such command; `{name}.help` lists them"));
+            }
+            self.print_all(lines);
             return Ok(Value::Unit);
         }
         let answer = self.wait_for(commands::call(&self.nodes, node, &path, arguments));
-        answer.unwrap_or_else(|| Err("interrupted".into())).map_err(|why| format!("{name}: {why}"))
+        answer.unwrap_or_else(|| Err(INTERRUPTED.into())).map_err(|why| format!("{name}: {why}"))
     }
 
     fn print(&mut self, line: &str) {

@@ -1,14 +1,17 @@
 //! The real HAProxy before replicas of a participant.
 
 use crate::{
-    harness::{Daemon, Participant, concordat, eventually, free_ports, ready},
+    harness::{Daemon, Participant, channel, concordat, eventually, free_ports, node, ready},
     model::offer,
 };
+use rpc::services::concordat::admin::v1::node_service_client::NodeServiceClient;
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
+
+use wire::concordat::admin::v1::StatusRequest;
 
 /// Killed with this value.
 struct Haproxy(Child);
@@ -32,42 +35,80 @@ impl Drop for Haproxy {
     }
 }
 
-/// A process with one replica of the participant.
-fn replica(folder: &Path, name: &str, [admin, ledger, http]: [u16; 3]) -> std::path::PathBuf {
+/// A synchronizer and two replicas of a participant, the first of them active; a process each.
+struct Network {
+    configs: [PathBuf; 2],
+    /// Admin API, Ledger API, health of the node, health of the process.
+    ports: [[u16; 4]; 2],
+    public: u16,
+    active: Daemon,
+    _others: [Daemon; 2],
+}
+
+/// The configuration of one replica.
+fn replica(folder: &Path, name: &str, [admin, ledger, http, process]: [u16; 4]) -> PathBuf {
     let config = folder.join(format!("{name}.conf"));
     let text = format!(
         "canton.participants.{name} {{
           storage {{ type = sqlite, config.file = \"p.db\" }}
           admin-api.port = {admin}, ledger-api.port = {ledger}
           monitoring.http-health-server {{ address = 127.0.0.1, port = {http} }}
-        }}"
+        }}
+        canton.monitoring.health {{ server {{ address = 127.0.0.1, port = {process} }}, check.type = is-active }}"
     );
     fs::write(&config, text).unwrap();
     config
 }
 
-#[tokio::test]
-async fn clients_of_haproxy_survive_the_active_replica() {
-    let folder = tempfile::tempdir().unwrap();
-    let [domain_admin, public] = free_ports();
-    let domain = folder.path().join("domain.conf");
-    let text = format!(
-        "canton.domains.mydomain {{
-          init.domain-parameters.protocol-version = 7
-          storage {{ type = sqlite, config.file = \"d.db\" }}
-          admin-api.port = {domain_admin}, public-api.port = {public}
-        }}"
-    );
-    fs::write(&domain, text).unwrap();
-    let ports: [[u16; 3]; 2] = [free_ports(), free_ports()];
-    let configs = ["p1", "p2"].map(|name| replica(folder.path(), name, ports[usize::from(name == "p2")]));
-    let _domain = Daemon::start(folder.path(), &domain);
-    let active = Daemon::start(folder.path(), &configs[0]);
-    ready(ports[0][0], "p1").await;
-    let _passive = Daemon::start(folder.path(), &configs[1]);
-    ready(ports[1][0], "p2").await;
-    ready(domain_admin, "mydomain").await;
+impl Network {
+    async fn start(folder: &Path) -> Self {
+        let [domain_admin, public] = free_ports();
+        let domain = folder.join("domain.conf");
+        let text = format!(
+            "canton.domains.mydomain {{
+              init.domain-parameters.protocol-version = 7
+              storage {{ type = sqlite, config.file = \"d.db\" }}
+              admin-api.port = {domain_admin}, public-api.port = {public}
+            }}"
+        );
+        fs::write(&domain, text).unwrap();
+        let ports: [[u16; 4]; 2] = [free_ports(), free_ports()];
+        let configs = [replica(folder, "p1", ports[0]), replica(folder, "p2", ports[1])];
+        let domain = Daemon::start(folder, &domain);
+        let active = Daemon::start(folder, &configs[0]);
+        ready(ports[0][0], "p1").await;
+        let passive = Daemon::start(folder, &configs[1]);
+        ready(ports[1][0], "p2").await;
+        ready(domain_admin, "mydomain").await;
+        Self { configs, ports, public, active, _others: [domain, passive] }
+    }
 
+    /// Commands through HAProxy, before and after the active replica is killed.
+    async fn survives_a_kill(self, file: &Path, admin: u16, ledger: u16, down: &[&str]) {
+        let _haproxy = Haproxy::start(file);
+        // What is down is found out by and by.
+        for server in down {
+            let seen = async || {
+                let log = fs::read_to_string(file.with_extension("log")).ok()?;
+                log.contains(&format!("Server {server} is DOWN")).then_some(())
+            };
+            eventually(&format!("{server} being seen as down"), seen).await;
+        }
+        let participant = Participant::new(admin, ledger);
+        ready(admin, "p1").await;
+        participant.connect(&[self.public]).await;
+        let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
+        participant.upload(lf::models::iou()).await;
+        assert_eq!(participant.submit(&alice, "before", offer(&alice, &bob)).await.len(), 1);
+        self.active.kill();
+        assert_eq!(participant.submit(&alice, "after", offer(&alice, &bob)).await.len(), 1);
+        // The admin API is that of the replica that is left.
+        eventually("p2 answering behind HAProxy", async || node(admin, "p2").await).await;
+    }
+}
+
+/// What the binary writes for replicas, and the port of the first of two frontends.
+fn written(folder: &Path, configs: &[PathBuf; 2]) -> (PathBuf, u16) {
     // Frontends stand on ports that follow each other.
     let first = loop {
         let [first, second] = free_ports();
@@ -75,25 +116,67 @@ async fn clients_of_haproxy_survive_the_active_replica() {
             break first;
         }
     };
-    let written = concordat(
-        &["lb", "haproxy", "--first-port", &first.to_string(), "-c", configs[0].to_str().unwrap()],
-        &configs[1],
-        &[],
-    );
+    let (first_port, config) = (first.to_string(), configs[0].to_str().unwrap());
+    let written = concordat(&["lb", "haproxy", "--first-port", &first_port, "-c", config], &configs[1], &[]);
     assert!(written.status.success(), "{written:?}");
-    let file = folder.path().join("haproxy.cfg");
+    let file = folder.join("haproxy.cfg");
     fs::write(&file, &written.stdout).unwrap();
+    (file, first)
+}
+
+#[tokio::test]
+async fn clients_are_told_in_grpc_that_nobody_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let configs = [replica(folder.path(), "p1", free_ports()), replica(folder.path(), "p2", free_ports())];
+    let (file, first) = written(folder.path(), &configs);
     let _haproxy = Haproxy::start(&file);
-    let participant = Participant::new(first, first + 1);
-    ready(first, "p1").await;
-    participant.connect(&[public]).await;
-    let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
-    participant.upload(lf::models::iou()).await;
-    assert_eq!(participant.submit(&alice, "before", offer(&alice, &bob)).await.len(), 1);
-    active.kill();
-    assert_eq!(participant.submit(&alice, "after", offer(&alice, &bob)).await.len(), 1);
-    // The admin API is that of the replica that is left.
-    eventually("p2 answering behind HAProxy", async || crate::harness::node(first, "p2").await).await;
+    eventually("HAProxy refusing in gRPC", async || {
+        let refused = NodeServiceClient::new(channel(first)).status(StatusRequest {}).await.unwrap_err();
+        (refused.code() == tonic::Code::Unavailable && refused.message() == "no-healthy-node").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn clients_of_haproxy_survive_the_active_replica() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::start(folder.path()).await;
+
+    let (file, first) = written(folder.path(), &network.configs);
+    network.survives_a_kill(&file, first, first + 1, &[]).await;
+}
+
+/// The file of the field's manual for participants, but for ports and addresses.
+#[tokio::test]
+async fn the_file_of_the_manual_works() {
+    let Some(data) = testkit::test_data() else { return };
+    let manual = fs::read_to_string(data.join("../manual.rst")).unwrap();
+    let text = &manual[manual.find("  global\n").unwrap()..];
+    let mut text: String = text.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::start(folder.path()).await;
+    let [admin, ledger, nobody] = free_ports();
+    let mut substitutions = 0;
+    let mut substitute = |from: &str, to: &str| {
+        substitutions += text.matches(from).count();
+        text = text.replace(from, to);
+    };
+    for (bind, port, at) in [("15001", admin, 0), ("15000", ledger, 1)] {
+        substitute(&format!("bind :{bind} "), &format!("bind :{port} "));
+        for (n, (server, check)) in network.ports.iter().map(|ports| (ports[at], ports[3])).enumerate() {
+            let name = format!("participant{}.lan:{bind} proto h2 check port 8080", n + 1);
+            substitute(&name, &format!("127.0.0.1:{server} proto h2 check port {check}"));
+        }
+        // There are only two.
+        let third = format!("participant3.lan:{bind} proto h2 check port 8080");
+        substitute(&third, &format!("127.0.0.1:{nobody} proto h2 check port {nobody}"));
+    }
+    assert_eq!(substitutions, 8);
+    let file = folder.path().join("haproxy.cfg");
+    fs::write(&file, text).unwrap();
+    let down =
+        ["admin-api/participant2", "admin-api/participant3", "ledger-api/participant2", "ledger-api/participant3"];
+    network.survives_a_kill(&file, admin, ledger, &down).await;
 }
 
 #[test]

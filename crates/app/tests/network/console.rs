@@ -129,3 +129,23 @@ async fn commands_are_typed_to_nodes_that_run() {
     assert_eq!((output.status.code(), text.as_str()), (Some(1), "res0: Int = 2\n"), "{error}");
     assert!(error.contains("did you mean participant1?") && error.matches("ERROR").count() == 2, "{error}");
 }
+
+#[test]
+fn a_manual_connection_is_left_to_operators_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, overrides) = network(folder.path());
+    let waits =
+        "utils.retry_until_true(60.seconds)(Seq(mediator1, manager1, participant1).forall(n => n.health.active))\n";
+    let console = |entries: &str| {
+        let output = console(folder.path(), &config, &overrides, &format!("{waits}{entries}"));
+        let (text, error) = texts(&output);
+        assert!(output.status.success(), "{text}{error}");
+        text
+    };
+    let connect = "participant1.domains.connect_local(sequencer1, manualConnect = true)\n";
+    let connected = "println(participant1.domains.list_connected().size)\n";
+    let found = "manager1.setup.bootstrap_domain(Seq(sequencer1), Seq(mediator1))\n";
+    assert_eq!(console(&format!("{found}{connect}{connected}")), "1\n");
+    let registered = "println(participant1.domains.is_registered(\"sequencer1\"))\n";
+    assert_eq!(console(&format!("{connected}{registered}{connect}{connected}")), "0\ntrue\n1\n");
+}

@@ -11,5 +11,6 @@ mod health;
 mod model;
 mod operate;
 mod scripts;
+mod sessions;
 mod simple;
 mod tls;

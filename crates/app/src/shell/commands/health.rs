@@ -28,6 +28,14 @@ pub(super) async fn shown(node: &Node) -> Result<Value, String> {
     Ok(Value::Report("NodeStatus", lines(node.kind, &status, &process, &connected).into()))
 }
 
+/// A member as the console names it: those that stand for a synchronizer by its identifier.
+pub(super) fn named(kind: Kind, member: &str) -> &str {
+    match kind {
+        Kind::Manager | Kind::Domain => member.strip_prefix("DOM::").unwrap_or(member),
+        _ => member,
+    }
+}
+
 fn lines(kind: Kind, status: &NodeStatus, process: &StatusResponse, connected: &[String]) -> String {
     let is_active = ["Active", "Online"].contains(&status.role.as_str());
     if !status.initialized {
@@ -39,7 +47,7 @@ fn lines(kind: Kind, status: &NodeStatus, process: &StatusResponse, connected: &
         _ => "Node uid",
     };
     let uptime = Duration::from_millis(process.uptime_ms).as_secs_f64();
-    let mut text = format!("{title}: {}\nUptime: {uptime}s\nPorts: ", status.member);
+    let mut text = format!("{title}: {}\nUptime: {uptime}s\nPorts: ", named(kind, &status.member));
     for port in &status.ports {
         let _ = write!(text, "\n\t{}: {}", port.name, port.port);
     }
