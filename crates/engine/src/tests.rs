@@ -9,6 +9,7 @@ mod pure;
 mod terms;
 mod upgrade;
 mod values;
+mod visible;
 
 use crate::{
     Command, Engine, EngineError, Outcome, PackageRef, Question, Replay, RootAction, Run, Step, Submission, TypeRef,
