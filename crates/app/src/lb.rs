@@ -98,9 +98,7 @@ fn proxy(process: Option<&Health>, group: &[Replica<'_>], at: usize, bind: u16) 
     // Whoever calls while nobody is there is told so in gRPC, not by a page.
     let nobody = match is_encrypted {
         true => "",
-        false => {
-            "    http-error status 503 content-type application/grpc hdr grpc-status 14 hdr grpc-message no-healthy-node\n"
-        }
+        false => "    http-error status 503 hdr grpc-status 14 hdr grpc-message no-healthy-node\n",
     };
     let balance = if group[0].all_work { "roundrobin" } else { "first" };
     let mut text = format!(
