@@ -1,4 +1,4 @@
-//! Contract keys of LF 1, with the field's models for them.
+//! Contract keys of LF 1, with the field's models for them; numbers are those of the cases in spec/daml-lf.md §5.3.
 
 use super::*;
 use base::{Coded, codes};
@@ -35,6 +35,7 @@ fn key(text: &str) -> Value {
     Value::record([party("alice").into(), Value::text(text)])
 }
 
+/// 18: one contract has a key, and after it was consumed none.
 #[test]
 fn a_key_has_one_active_contract() {
     let Some(mut ledger) = Ledger::new(MODEL) else { return };
@@ -53,6 +54,7 @@ fn a_key_has_one_active_contract() {
     ledger.text_key("k1").unwrap();
 }
 
+/// 18: keys are their maintainers', who must be signatories.
 #[test]
 fn only_maintainers_look_keys_up() {
     let Some(mut ledger) = Ledger::new(MODEL) else { return };
@@ -66,6 +68,7 @@ fn only_maintainers_look_keys_up() {
     assert_eq!(error.code(), codes::DAML_AUTHORIZATION_ERROR);
 }
 
+/// 19 and 20: a key is free as soon as its contract is consumed.
 #[test]
 fn keys_are_free_again_within_a_transaction() {
     let Some(mut ledger) = Ledger::new(MODEL) else { return };
@@ -74,7 +77,12 @@ fn keys_are_free_again_within_a_transaction() {
         let recreate = ledger.exercise("Test", "Delegated", &delegated, "Recreate", Value::record([]));
         ledger.commit(&["alice"], recreate).unwrap()
     };
-    let again = created(&transaction).remove(0);
+    assert_eq!(transaction.nodes().count(), 2);
+    let (Node::Exercise(consumed), Node::Create(again)) = (node(&transaction, 0), node(&transaction, 1)) else {
+        panic!("something else happened: {transaction:?}")
+    };
+    assert_eq!((consumed.contract_id.clone(), &consumed.key), (delegated.clone(), &again.instance.key));
+    let again = again.contract_id.clone();
     assert_ne!(again, delegated);
     for _ in 0..2 {
         let argument = Value::record([Value::text("k2")]);
@@ -104,7 +112,7 @@ fn commands_name_contracts_by_their_keys() {
     assert_eq!(ledger.commit(&["alice"], known).unwrap_err().code(), codes::CONTRACT_KEY_NOT_FOUND);
 }
 
-/// What a `try` undoes it undoes for keys, too.
+/// 11 and 12: what a `try` undoes it undoes for keys, too.
 #[test]
 fn keys_are_rolled_back() {
     let Some(mut ledger) = Ledger::new(SEMANTIC) else { return };
