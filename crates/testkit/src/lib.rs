@@ -8,3 +8,10 @@ mod postgres;
 pub use certificates::Authority;
 pub use data::test_data;
 pub use postgres::{Database, PostgresServer, postgres};
+
+/// How long a fuzz test tries: `CONCORDAT_FUZZ_SECONDS`, two where that is not set.
+#[must_use]
+pub fn fuzz_time() -> std::time::Duration {
+    let seconds = std::env::var("CONCORDAT_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    std::time::Duration::from_secs(seconds.unwrap_or(2))
+}
