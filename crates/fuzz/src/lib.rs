@@ -7,4 +7,6 @@
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod depth;
+#[cfg(test)]
 mod tests;

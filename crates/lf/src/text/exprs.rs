@@ -222,7 +222,8 @@ impl Parser<'_> {
             "let" => {
                 let binding = self.binding("=")?;
                 self.word("in")?;
-                Expr::Let { bindings: [binding].into(), body: self.expr()? }
+                // Counts twice, as parentheses do: it takes as much of the stack.
+                Expr::Let { bindings: [binding].into(), body: self.deeper(Self::expr)? }
             }
             "case" => {
                 let scrutinee = self.expr()?;
