@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use engine::{BenchError, Figure, Sizes};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-/// The rival of a benchmark could not be beaten, or asked.
+/// A benchmark could not be run, or computes something else than its rival.
 const FAILED: u8 = 1;
 
 /// Measures the system beside the same work in plain Rust.

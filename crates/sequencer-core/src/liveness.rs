@@ -1,5 +1,6 @@
 //! Finding sequencers that hang. A crash shows itself by the end of its session lock; a hang only by its beat.
 
+use base::SilenceJudge;
 use std::{collections::BTreeMap, time::Duration};
 
 /// A sequencer's sign of life, in a row of its own: not its watermark, which others may hold back.
@@ -13,48 +14,28 @@ pub struct Beat {
     pub beat: i64,
 }
 
-/// Judges by its own monotonic clock how long a beat has stood still; clocks of others do not matter.
+/// A [`SilenceJudge`] for each of the other sequencers.
 #[derive(Debug, Clone)]
 pub struct HangJudge {
     lease: Duration,
-    seen: BTreeMap<u32, Silence>,
-}
-
-/// How long a beat was seen to stand still.
-#[derive(Debug, Clone)]
-struct Silence {
-    beat: Beat,
-    looked: Duration,
-    silent: Duration,
+    judges: BTreeMap<u32, SilenceJudge<Beat>>,
 }
 
 impl HangJudge {
-    /// Whoever stands still for longer than `lease` is taken for dead.
+    /// Whoever stands still for a whole `lease` is taken for dead.
     #[must_use]
     pub fn new(lease: Duration) -> Self {
-        Self { lease, seen: BTreeMap::new() }
+        Self { lease, judges: BTreeMap::new() }
     }
 
     /// `beats` are the rows of all other sequencers that are online, read when the monotonic clock showed `now`.
-    /// Returns those that stood still for longer than the lease, as this judge has seen it. Time that the judge itself
-    /// slept through does not count: on a machine without a free core the others may have slept with it.
+    /// Returns those that stood still for the lease, as this judge has seen it.
     pub fn observe(&mut self, beats: &[Beat], now: Duration) -> Vec<Beat> {
-        self.seen.retain(|index, _| beats.iter().any(|b| b.index == *index));
-        let mut dead = Vec::new();
-        for beat in beats {
-            let silence =
-                self.seen.entry(beat.index).or_insert(Silence { beat: *beat, looked: now, silent: Duration::ZERO });
-            if silence.beat == *beat {
-                silence.silent += now.saturating_sub(silence.looked).min(self.lease / 2);
-                silence.looked = now;
-            } else {
-                *silence = Silence { beat: *beat, looked: now, silent: Duration::ZERO };
-            }
-            if silence.silent > self.lease {
-                dead.push(*beat);
-            }
-        }
-        dead
+        self.judges.retain(|index, _| beats.iter().any(|b| b.index == *index));
+        let lease = self.lease;
+        let mut is_silent =
+            |beat: &Beat| self.judges.entry(beat.index).or_insert_with(|| SilenceJudge::new(lease)).observe(*beat, now);
+        beats.iter().filter(|beat| is_silent(beat)).copied().collect()
     }
 }
 
@@ -75,16 +56,5 @@ mod tests {
         assert!(judge.observe(&[beat(0, 1, 4), beat(1, 2, 1)], ms(300)).is_empty());
         assert!(judge.observe(&[beat(0, 1, 5)], ms(350)).is_empty());
         assert!(judge.observe(&[beat(0, 1, 6), beat(1, 2, 1)], ms(450)).is_empty());
-    }
-
-    #[test]
-    fn the_judges_own_sleep_does_not_count() {
-        let ms = Duration::from_millis;
-        let mut judge = HangJudge::new(ms(100));
-        let beat = [Beat { index: 0, incarnation: 1, beat: 1 }];
-        assert!(judge.observe(&beat, ms(0)).is_empty());
-        assert!(judge.observe(&beat, ms(60_000)).is_empty());
-        assert!(judge.observe(&beat, ms(60_040)).is_empty());
-        assert_eq!(judge.observe(&beat, ms(60_080)), beat);
     }
 }

@@ -9,7 +9,6 @@ mod db;
 mod election;
 mod error;
 mod guard;
-mod judge;
 mod lock;
 mod migrate;
 mod notify;

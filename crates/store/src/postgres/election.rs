@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base::SilenceJudge;
 use tasks::Tasks;
 
 use super::{
@@ -12,7 +13,6 @@ use super::{
 use crate::{
     Result, Row, StoreError,
     election::{Contest, Holder, awake_time, boot_time},
-    judge::Judge,
     lock::EngineLock,
     params,
 };
@@ -216,7 +216,7 @@ impl PostgresContender {
 
 /// Watches whoever holds the lock and ends that instance if it is silent for a lease. Ends only with an error.
 async fn watch(session: &mut Session, lock: i64, contest: &Contest<'_>) -> StoreError {
-    let mut judge = Judge::new(contest.lease);
+    let mut judge = SilenceJudge::new(contest.lease);
     loop {
         let found = match session.query(HOLDER, &params![lock, &*contest.node]).await {
             Ok(rows) => rows.into_iter().next(),
@@ -244,7 +244,11 @@ async fn watch(session: &mut Session, lock: i64, contest: &Contest<'_>) -> Store
 }
 
 /// The holder's instance, if it has been silent for too long.
-fn observe(judge: &mut Judge<(String, Option<i64>)>, row: &Row, contest: &Contest<'_>) -> Result<Option<String>> {
+fn observe(
+    judge: &mut SilenceJudge<(String, Option<i64>)>,
+    row: &Row,
+    contest: &Contest<'_>,
+) -> Result<Option<String>> {
     let (session, tag, beat) = (row.opt_text(0)?.unwrap_or_default(), row.text(1)?, row.opt_int(2)?);
     if let Some(replica) = row.opt_text(3)? {
         contest.publish(replica, tag);

@@ -10,11 +10,12 @@ use super::{
     lock::{LockFile, Record, Waiter, kill},
     write::Open,
 };
+use base::SilenceJudge;
+
 use crate::{
     Result, Statement, StoreError,
     election::{Contest, awake_time, boot_time},
     guard::Fence,
-    judge::Judge,
     lock::EngineLock,
     params,
 };
@@ -167,7 +168,7 @@ impl SqliteContender<'_> {
         let standby = LockFile::open(files.lock(STANDBY))?;
         let mut lock = LockFile::open(path.clone())?;
         let mut waiter = Waiter::new(&path)?;
-        let mut judge = Judge::new(contest.lease);
+        let mut judge = SilenceJudge::new(contest.lease);
         loop {
             if lock.try_exclusive()? {
                 if lock.is_in_place() {

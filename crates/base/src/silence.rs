@@ -1,30 +1,33 @@
-//! Decides that a holder is silent: by an unchanged beat, on the observer's own clock (reliability.md §2.2). Clocks of
+//! Decides that somebody is silent: by an unchanged beat, on the observer's own clock (reliability.md §2.2). Clocks of
 //! different machines are never compared.
 
 use std::time::Duration;
 
-/// Watches the beats of whoever holds a lock.
-#[derive(Debug)]
-pub(crate) struct Judge<K> {
+/// Watches the beats of somebody: of whoever holds a lock, or of one sequencer.
+#[derive(Clone, Debug)]
+pub struct SilenceJudge<K> {
     lease: Duration,
     seen: Option<(K, Duration)>,
     silent: Duration,
 }
 
-impl<K: PartialEq> Judge<K> {
-    pub(crate) fn new(lease: Duration) -> Self {
+impl<K: PartialEq> SilenceJudge<K> {
+    /// Whoever shows no new beat for a whole lease is silent.
+    #[must_use]
+    pub fn new(lease: Duration) -> Self {
         Self { lease, seen: None, silent: Duration::ZERO }
     }
 
     /// How often to look.
-    pub(crate) fn interval(&self) -> Duration {
+    #[must_use]
+    pub fn interval(&self) -> Duration {
         self.lease / 3
     }
 
     /// Takes what was just read (holder and beat) and the observer's monotonic time; says whether that holder has been
     /// silent for a whole lease. A new pair starts afresh. Time that the observer itself slept through does not count:
     /// the holder may have been asleep with it.
-    pub(crate) fn observe(&mut self, key: K, now: Duration) -> bool {
+    pub fn observe(&mut self, key: K, now: Duration) -> bool {
         match &mut self.seen {
             Some((seen, last)) if *seen == key => {
                 self.silent += now.saturating_sub(*last).min(self.lease / 2);
@@ -39,7 +42,7 @@ impl<K: PartialEq> Judge<K> {
     }
 
     /// Starts afresh, after the holder was ended or there was none to be seen.
-    pub(crate) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.seen = None;
     }
 }
@@ -54,14 +57,14 @@ mod tests {
 
     #[test]
     fn silence_of_a_whole_lease_is_noticed() {
-        let mut judge = Judge::new(ms(900));
+        let mut judge = SilenceJudge::new(ms(900));
         assert!((0..3).all(|i| !judge.observe((1, 7), ms(i * 300))));
         assert!(judge.observe((1, 7), ms(900)));
     }
 
     #[test]
     fn each_beat_and_each_new_holder_starts_afresh() {
-        let mut judge = Judge::new(ms(900));
+        let mut judge = SilenceJudge::new(ms(900));
         for (i, key) in [(1, 1), (1, 1), (1, 1), (1, 2), (1, 2), (1, 2), (2, 2), (2, 2), (2, 2)].into_iter().enumerate()
         {
             assert!(!judge.observe(key, ms(300 * u64::try_from(i).unwrap())), "{i}");
@@ -71,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_observers_own_sleep_does_not_count() {
-        let mut judge = Judge::new(ms(900));
+        let mut judge = SilenceJudge::new(ms(900));
         assert!(!judge.observe((1, 1), ms(0)));
         assert!(!judge.observe((1, 1), ms(60_000)), "it may have slept as well");
         assert!(!judge.observe((1, 1), ms(60_300)));
@@ -80,7 +83,7 @@ mod tests {
 
     #[test]
     fn an_ended_holder_is_forgotten() {
-        let mut judge = Judge::new(ms(300));
+        let mut judge = SilenceJudge::new(ms(300));
         judge.observe(1, ms(0));
         judge.forget();
         assert!(!judge.observe(1, ms(300)));
