@@ -5,7 +5,7 @@ use crate::{
     Rejection, Submit, change_id,
     pending::{Pending, State, rejection},
     request_message_id,
-    validation::{Ignored, Opened, Validator, reject},
+    validation::{Ignored, Opened, Validator},
 };
 use base::{ContractId, ErrorCode, MessageId, ParticipantId, SynchronizerId, Timestamp, codes};
 use crypto::Signature;
@@ -322,7 +322,7 @@ impl Participant {
             (pending.mine, pending.in_flight) = (Some(submitter), message);
         } else {
             let why = "this participant did not submit it, or has seen it before";
-            pending.malformed.get_or_insert(reject(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why));
+            pending.refuse(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why);
         }
     }
 

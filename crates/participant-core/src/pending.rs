@@ -1,7 +1,9 @@
 //! A request between its sequencing and its publication.
 
 use crate::{ActivenessResult, CommitSet, Completion, Publish, Rejection, Update, effect::Respond, merge::merge};
-use base::{Hash, MediatorId, MessageId, ParticipantId, SynchronizerId, Timestamp, UpdateId, WorkflowId, codes};
+use base::{
+    ErrorCode, Hash, MediatorId, MessageId, ParticipantId, SynchronizerId, Timestamp, UpdateId, WorkflowId, codes,
+};
 use protocol::{
     Contract,
     message::{ConfirmationResponse, ConfirmationResponses, LocalReject, LocalVerdict, RequestId, Verdict},
@@ -32,9 +34,10 @@ pub(crate) struct Pending {
     pub(crate) confirmers: BTreeMap<ViewPosition, Parties>,
     /// The outermost views received.
     pub(crate) roots: BTreeMap<ViewPosition, Root>,
-    /// Why the request as a whole is rejected.
+    /// Why the request as a whole is rejected: something is wrong that an honest submitter cannot get wrong. Nothing of it
+    /// takes effect here, whoever approved it.
     pub(crate) malformed: Option<LocalReject>,
-    /// Why every view is rejected; the first reason counts.
+    /// Why every view is rejected, by whoever confirms here; the first reason counts.
     pub(crate) rejects: Vec<LocalReject>,
     pub(crate) activeness: ActivenessResult,
     /// Stakeholders of the contracts used.
@@ -65,6 +68,11 @@ impl Pending {
     /// Remembers who has a stake in a contract.
     pub(crate) fn note(&mut self, contract: &Contract) {
         self.stakeholders.insert(contract.id.clone(), contract.instance.stakeholders.clone());
+    }
+
+    /// The request as a whole is malformed; the first reason counts.
+    pub(crate) fn refuse(&mut self, code: ErrorCode, why: impl Into<String>) {
+        self.malformed.get_or_insert_with(|| LocalReject::new(code, why, Vec::new()));
     }
 
     /// Whether all views have been reinterpreted, or need not be.
@@ -122,13 +130,9 @@ impl Pending {
         reject.map_or(LocalVerdict::Approve, LocalVerdict::Reject)
     }
 
-    /// Whether this participant rejects for some confirmer.
+    /// Whether this participant finds anything wrong, be it for a confirmer or only as one who looks on.
     pub(crate) fn rejects(&self) -> bool {
-        self.malformed.is_some()
-            || self
-                .confirmers
-                .values()
-                .any(|parties| !parties.is_empty() && self.verdict(parties) != LocalVerdict::Approve)
+        self.malformed.is_some() || !self.rejects.is_empty() || self.activeness != ActivenessResult::default()
     }
 
     /// The views that may be committed: those that conform to the model.

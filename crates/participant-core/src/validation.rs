@@ -132,7 +132,7 @@ impl Validator<'_> {
                 }
                 None => {
                     let why = format!("view {at} is incomplete");
-                    pending.malformed.get_or_insert(reject(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD, why));
+                    pending.refuse(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD, why);
                 }
             }
         }
@@ -174,7 +174,7 @@ impl Validator<'_> {
         pending.roots = roots;
         set.active.retain(|id| !created.contains(id));
         if let Some(why) = wrong {
-            pending.rejects.push(reject(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why));
+            pending.refuse(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why);
         }
         pending.lock.clone_from(&set.lock);
         set
@@ -201,16 +201,16 @@ impl Validator<'_> {
         let top = incoming.views.iter().filter(|(message, _)| message.tree.position.is_top());
         let mut signatures = top.filter_map(|(ViewMessage { signature, .. }, _)| signature.as_ref());
         if let Some(e) = signatures.find_map(|s| self.snapshot.verify(&member, &to_sign, s).err()) {
-            pending.rejects.push(reject(code, format!("the request's signature does not hold: {e}")));
+            pending.refuse(code, format!("the request's signature does not hold: {e}"));
         }
         for party in &submitter.act_as {
             if self.snapshot.permission(party, &submitter.participant) != Some(Permission::Submission) {
                 let why = format!("{} may not submit for {party}", submitter.participant);
-                pending.rejects.push(reject(code, why));
+                pending.refuse(code, why);
             }
         }
         if self.request > submitter.max_sequencing_time {
-            pending.rejects.push(reject(code, "the request was sequenced after its submitter's max sequencing time"));
+            pending.refuse(code, "the request was sequenced after its submitter's max sequencing time");
         }
     }
 
@@ -259,25 +259,26 @@ impl Validator<'_> {
 
     /// The third part, once all root views conform or do not: authority and consistency.
     pub(crate) fn conclude(self, pending: &mut Pending) {
-        let mut rejects = Vec::new();
-        let mut parts = Vec::new();
+        let (mut wrong, mut unlike, mut parts) = (None, Vec::new(), Vec::new());
         for (at, root) in &pending.roots {
             match &root.rebuilt {
                 Some(Ok(rebuilt)) => {
                     let first = rebuilt.transaction.roots().first().and_then(|id| rebuilt.transaction.get(*id));
                     let authorized = first.map_or(Ok(()), |node| self.authorized(at, pending.submitter.as_ref(), node));
-                    let unauthorized = authorized.err().map(|why| reject(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why));
-                    rejects.extend(unauthorized);
+                    wrong = wrong.or(authorized.err());
                     parts.push(&rebuilt.transaction);
                 }
-                Some(Err(why)) => rejects.push(reject(codes::LOCAL_VERDICT_FAILED_MODEL_CONFORMANCE_CHECK, why)),
+                Some(Err(why)) => unlike.push(reject(codes::LOCAL_VERDICT_FAILED_MODEL_CONFORMANCE_CHECK, why)),
                 None => {}
             }
         }
         if !is_consistent(&merge(parts)) {
-            rejects.push(reject(codes::LOCAL_VERDICT_MALFORMED_REQUEST, "a contract is used before or after its life"));
+            wrong.get_or_insert_with(|| "a contract is used before or after its life".to_owned());
         }
-        pending.rejects.extend(rejects);
+        if let Some(why) = wrong {
+            pending.refuse(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why);
+        }
+        pending.rejects.extend(unlike);
     }
 
     /// Whether those who must authorize the root actions do, as far as it can be seen here.

@@ -114,7 +114,7 @@ const CHANGES_A_VIEW: Migrations = Migrations {
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_view_that_changes_on_its_way_is_refused_by_the_confirming_participant() {
+async fn a_view_that_changes_on_its_way_takes_no_effect() {
     let world = World::of(vec![Arc::new(OneTemplate), Arc::new(OneTemplate)], &[CHANGES_A_VIEW]).await;
     world.upload(b"dar").await;
     let (alice, bob) = (world.party(0, "alice").await, world.party(1, "bob").await);

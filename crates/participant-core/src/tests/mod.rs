@@ -411,6 +411,88 @@ fn forged_contracts_are_refused() {
     assert_eq!(answer(&world.arrive(&request).1), Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST));
 }
 
+/// Whether what nobody here confirms takes effect at participant `number` once it is approved, and the alarms of it.
+fn approved_elsewhere(scenario: Scenario, number: usize, request: &ConfirmationRequest) -> (bool, usize) {
+    let mut world = World::of(scenario, number);
+    world.activate();
+    let (id, effects) = world.arrive(request);
+    let before = alarms(&effects);
+    let effects = world.verdict(request, id, Verdict::Approve);
+    (published(&effects).iter().any(|publish| publish.update.is_some()), before + alarms(&effects))
+}
+
+/// Alice says that a contract that only Carol signs is hers, and Bob its observer: she alone confirms that she uses it.
+/// At Carol's and Bob's real contract nothing may change.
+#[test]
+fn forged_contracts_change_nothing_whoever_approves() {
+    let with = |forge: bool| {
+        let mut scenario = Scenario::new();
+        let (alice, bob, carol) = (scenario.alice.clone(), scenario.bob.clone(), scenario.carol.clone());
+        let signatory = if forge { &carol } else { &alice };
+        let mut used = scenario.contract(50, &[signatory], &[&bob]);
+        used.instance = instance(&[&alice], &[&bob], 50);
+        scenario.contracts.insert(used.id.clone(), used.clone());
+        let mut builder = TransactionBuilder::default();
+        builder.open(exercise(&used.id, &used.instance, &alice, true));
+        builder.close();
+        let request = scenario.request(&builder.finish(), 1);
+        approved_elsewhere(scenario, 1, &request)
+    };
+    assert_eq!(with(false), (true, 0));
+    let (took_effect, alarms) = with(true);
+    assert!(!took_effect && alarms > 0, "{alarms} alarms");
+}
+
+/// The submitter signs for what it may do; a request that is not so is none, even for those who only observe it.
+#[test]
+fn requests_without_right_change_nothing_whoever_approves() {
+    let with = |change: &dyn Fn(&mut Input<'_>)| {
+        let mut scenario = Scenario::new();
+        let (alice, bob) = (scenario.alice.clone(), scenario.bob.clone());
+        let old = scenario.contract(50, &[&alice], &[&bob]);
+        let mut builder = TransactionBuilder::default();
+        builder.open(exercise(&old.id, &old.instance, &alice, true));
+        builder.close();
+        let transaction = builder.finish();
+        let mut input = scenario.input(&transaction, 1);
+        change(&mut input);
+        let request = ConfirmationRequest::build(input, &secret(1)).unwrap();
+        approved_elsewhere(scenario, 1, &request)
+    };
+    assert_eq!(with(&|_| ()), (true, 0));
+    let bob = Scenario::new().bob;
+    let admin = |i: &mut Input<'_>| i.submitter.act_as = [i.submitter.participant.0.party()].into();
+    let back = |i: &mut Input<'_>| i.participant.ledger_time = Timestamp::from_micros(-1).unwrap();
+    let foreign = |i: &mut Input<'_>| i.submitter.act_as.extend([bob.clone()]);
+    for (name, change) in
+        [("authority", &admin as &dyn Fn(&mut Input<'_>)), ("a younger contract", &back), ("another's party", &foreign)]
+    {
+        let (took_effect, alarms) = with(change);
+        assert!(!took_effect && alarms > 0, "{name}: {alarms} alarms");
+    }
+}
+
+/// Who only observes notices too that a contract is used a second time.
+#[test]
+fn observers_raise_an_alarm() {
+    let mut scenario = Scenario::new();
+    let (alice, bob) = (scenario.alice.clone(), scenario.bob.clone());
+    let old = scenario.contract(50, &[&alice], &[&bob]);
+    let mut builder = TransactionBuilder::default();
+    builder.open(exercise(&old.id, &old.instance, &alice, true));
+    builder.close();
+    let transaction = builder.finish();
+    let requests = [1, 2].map(|n| scenario.request(&transaction, n));
+    let mut world = World::of(scenario, 1);
+    world.activate();
+    let seen = requests.map(|request| {
+        let (id, _) = world.arrive(&request);
+        alarms(&world.verdict(&request, id, Verdict::Approve))
+    });
+    assert_eq!(seen[0], 0);
+    assert!(seen[1] > 0, "the second use was not noticed");
+}
+
 #[test]
 fn contracts_are_not_used_after_their_end() {
     let mut scenario = Scenario::new();
