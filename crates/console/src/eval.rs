@@ -30,6 +30,17 @@ pub trait Host {
     /// # Errors
     /// What the user is told.
     fn call(&mut self, of: &Reference, command: &str, arguments: Vec<Argument>) -> Result<Value, String>;
+    /// What a function among the arguments of a command is applied to. The command is then called with the result.
+    ///
+    /// # Errors
+    /// What the user is told.
+    fn subject(&mut self, _of: &Reference, command: &str, _arguments: &[Argument]) -> Result<Subject, String> {
+        Err(format!("{command} takes no function"))
+    }
+    /// Does what values of the host's own can do beside what all values can; `None` if it is nothing of that.
+    fn method(&mut self, _of: &Value, _name: &str, _arguments: &[Argument]) -> Option<Result<Value, String>> {
+        None
+    }
     /// Shows a line.
     fn print(&mut self, line: &str);
     /// Waits a little, between two looks at something that began `looks` looks ago; `false` once `timeout` is over.
@@ -43,6 +54,15 @@ pub enum Member {
     Value(Value),
     /// A command; without parentheses it is called without arguments.
     Command,
+}
+
+/// What a function among the arguments of a command is applied to.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// The command takes what the function makes of this.
+    One(Value),
+    /// The command takes an option: the first of these for which the function is true.
+    First(Vec<Value>),
 }
 
 /// An argument of a command.

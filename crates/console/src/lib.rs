@@ -17,5 +17,5 @@ mod value;
 
 pub use entry::is_open;
 pub use error::{ConsoleError, Problem};
-pub use eval::{Argument, Host, Interpreter, Member};
-pub use value::{Reference, Value};
+pub use eval::{Argument, Host, Interpreter, Member, Subject};
+pub use value::{Data, Reference, Show, Value};

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{ConsoleError, Problem, nearest},
-    eval::{Argument, Evaluated, Host, Interpreter, Member},
+    eval::{Argument, Evaluated, Host, Interpreter, Member, Subject},
     syntax::{At, Expr},
     value::{Compound, Reference, Shape, Value},
 };
@@ -83,6 +83,9 @@ impl<H: Host> Interpreter<H> {
             return self.member_of_reference(reference, name, arguments, at);
         }
         if let Value::Compound(compound) = of {
+            if name == "copy" && of.record_name().is_some() {
+                return of.copy(&arguments.unwrap_or_default()).map_err(|problem| problem.at(at));
+            }
             if let Some(value) = part(compound, name) {
                 return match arguments {
                     Some(arguments) => self.apply_to(&value, arguments, at),
@@ -96,7 +99,11 @@ impl<H: Host> Interpreter<H> {
                 return self.member_of_all(&all, name, arguments.as_deref(), at);
             }
         }
-        let values: Vec<Value> = arguments.into_iter().flatten().map(|argument| argument.value).collect();
+        let arguments = arguments.unwrap_or_default();
+        if let Some(answer) = self.host.method(of, name, &arguments) {
+            return answer.map_err(|why| Problem::Command(why).at(at));
+        }
+        let values: Vec<Value> = arguments.into_iter().map(|argument| argument.value).collect();
         let found = match of {
             Value::Compound(compound) if of.items().is_some() => self.of_collection(of, compound, name, &values, at)?,
             Value::Int(number) => of_number(*number, name, &values).map_err(|problem| problem.at(at))?,
@@ -113,16 +120,16 @@ impl<H: Host> Interpreter<H> {
             }
             (None, "toString" | "toProtoPrimitive") => Value::text(&of.plain()).map_err(|problem| problem.at(at)),
             (None, _) => {
-                let names: &[&str] = match of {
-                    Value::Int(_) => &OF_NUMBERS,
-                    Value::Text(_) => &OF_TEXTS,
+                let names: Vec<&str> = match of {
+                    Value::Int(_) => OF_NUMBERS.to_vec(),
+                    Value::Text(_) => OF_TEXTS.to_vec(),
                     Value::Compound(c) => match &c.shape {
-                        Shape::Record(_, names) => names,
-                        _ => &OF_COLLECTIONS,
+                        Shape::Record(_, names) => names.iter().map(|(name, _)| *name).chain(["copy"]).collect(),
+                        _ => OF_COLLECTIONS.to_vec(),
                     },
-                    _ => &["toString", "toProtoPrimitive", "uid"],
+                    _ => vec!["toString", "toProtoPrimitive", "uid"],
                 };
-                let nearest = nearest(name, names.iter().copied());
+                let nearest = nearest(name, names.into_iter());
                 Err(Problem::UnknownMember { name: name.into(), of: of.type_name(), nearest }.at(at))
             }
         }
@@ -139,7 +146,8 @@ impl<H: Host> Interpreter<H> {
             (Some(Member::Value(value)), None) => Ok(value),
             (Some(Member::Value(value)), Some(arguments)) => self.apply_to(&value, arguments, at),
             (Some(Member::Command), arguments) => {
-                let answer = self.host.call(of, name, arguments.unwrap_or_default());
+                let arguments = self.functions_applied(of, name, arguments.unwrap_or_default(), at)?;
+                let answer = self.host.call(of, name, arguments);
                 answer.map_err(|why| Problem::Command(why).at(at))
             }
             (None, _) => {
@@ -148,6 +156,35 @@ impl<H: Host> Interpreter<H> {
                 Err(Problem::UnknownMember { name: name.into(), of: of.label.clone(), nearest }.at(at))
             }
         }
+    }
+
+    /// The arguments of a command, with results in place of functions.
+    fn functions_applied(
+        &mut self,
+        of: &Reference,
+        command: &str,
+        mut arguments: Vec<Argument>,
+        at: At,
+    ) -> Result<Vec<Argument>, ConsoleError> {
+        let is_function = |argument: &Argument| matches!(argument.value, Value::Function(_));
+        let Some(place) = arguments.iter().position(is_function) else { return Ok(arguments) };
+        let Value::Function(function) = arguments[place].value.clone() else { return Ok(arguments) };
+        let subject = self.host.subject(of, command, &arguments).map_err(|why| Problem::Command(why).at(at))?;
+        arguments[place].value = match subject {
+            Subject::One(value) => self.apply(&function, &[value], at)?,
+            Subject::First(values) => {
+                let mut found = None;
+                for value in values {
+                    self.spend(1, at)?;
+                    if self.apply(&function, std::slice::from_ref(&value), at)? == Value::Bool(true) {
+                        found = Some(value);
+                        break;
+                    }
+                }
+                Value::option(found).map_err(|problem| problem.at(at))?
+            }
+        };
+        Ok(arguments)
     }
 
     /// `participants.all.dars.upload(…)`: what each answers.
@@ -338,7 +375,7 @@ fn reference(value: &Value) -> Option<Rc<Reference>> {
 /// A field of a record, `_1` of a tuple.
 fn part(of: &Compound, name: &str) -> Option<Value> {
     let index = match &of.shape {
-        Shape::Record(_, names) => names.iter().position(|field| *field == name)?,
+        Shape::Record(_, names) => names.iter().position(|(field, _)| *field == name)?,
         Shape::Tuple => name.strip_prefix('_')?.parse::<usize>().ok()?.checked_sub(1)?,
         _ => return None,
     };

@@ -1,6 +1,6 @@
 //! How values and their types are printed: as the field's console does.
 
-use crate::value::{Shape, Value};
+use crate::value::{Shape, Show, Value};
 use std::fmt::Write as _;
 
 const WIDTH: usize = 100;
@@ -25,6 +25,7 @@ impl Value {
             Self::Duration(_) => "Duration".into(),
             Self::Reference(reference) => reference.kind.into(),
             Self::Id(kind, _) | Self::Report(kind, _) => (*kind).into(),
+            Self::Data(data) => data.kind.into(),
             Self::Function(_) => "Function".into(),
             Self::Compound(c) => match &c.shape {
                 Shape::Seq(_) => format!("Seq[{}]", of(&c.parts)),
@@ -44,13 +45,6 @@ impl Value {
         }
     }
 
-    pub(crate) fn pair(&self) -> Option<(&Self, &Self)> {
-        match self {
-            Self::Compound(c) if c.shape == Shape::Tuple && c.parts.len() == 2 => Some((&c.parts[0], &c.parts[1])),
-            _ => None,
-        }
-    }
-
     /// As `toString` writes it: strings without quotes, identifiers in full.
     #[must_use]
     pub fn plain(&self) -> String {
@@ -60,6 +54,9 @@ impl Value {
                 c.parts.iter().map(Self::plain).collect()
             }
             Self::Compound(_) => {
+                if let Some(arrow) = self.arrow(&Self::plain) {
+                    return arrow;
+                }
                 let Some((name, parts)) = self.opened(&Self::plain) else { return String::new() };
                 if parts.is_empty() && name == "None" { name } else { format!("{name}({})", parts.join(", ")) }
             }
@@ -85,12 +82,24 @@ impl Value {
             Shape::Record(name, _) => name,
         };
         let part = |(n, part): (usize, &Self)| match (&c.shape, part.pair()) {
-            (Shape::Map, Some((key, value))) => format!("{} -> {}", inner(key), inner(value)),
-            (Shape::Option, _) => format!("value = {}", inner(part)),
-            (Shape::Record(_, names), _) => format!("{} = {}", names[n], inner(part)),
-            _ => inner(part),
+            (Shape::Map, Some((key, value))) => Some(format!("{} -> {}", inner(key), inner(value))),
+            (Shape::Option, _) => Some(format!("value = {}", inner(part))),
+            (Shape::Record(_, names), _) => field(names[n], part, inner),
+            _ => Some(inner(part)),
         };
-        Some((name.into(), c.parts.iter().enumerate().map(part).collect()))
+        Some((name.into(), c.parts.iter().enumerate().filter_map(part).collect()))
+    }
+
+    /// `Sequencer 'DefaultSequencer' -> …`
+    fn arrow(&self, inner: &dyn Fn(&Self) -> String) -> Option<String> {
+        let Self::Compound(c) = self else { return None };
+        match &c.shape {
+            Shape::Record(_, names) => match names.first() {
+                Some((_, Show::Arrow(label))) => Some(format!("{label} -> {}", inner(c.parts.first()?))),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn shown(&self, indent: usize) -> String {
@@ -107,8 +116,12 @@ impl Value {
             Self::Reference(reference) => reference.label.clone(),
             Self::Id(_, text) => shortened(text),
             Self::Report(_, text) => text.to_string(),
+            Self::Data(data) => data.shown.clone(),
             Self::Function(_) => "<function>".into(),
             Self::Compound(_) => {
+                if let Some(arrow) = self.arrow(&|part| part.shown(indent)) {
+                    return arrow;
+                }
                 let Some((name, parts)) = self.opened(&|part| part.shown(indent + 2)) else { return String::new() };
                 if parts.is_empty() && name == "None" {
                     return name;
@@ -121,6 +134,22 @@ impl Value {
                 format!("{name}(\n{space}  {}\n{space})", parts.join(&format!(",\n{space}  ")))
             }
         }
+    }
+}
+
+/// A field of a record; `None` if it is not shown.
+fn field((name, show): (&str, Show), value: &Value, inner: &dyn Fn(&Value) -> String) -> Option<String> {
+    let named = |value: &Value| format!("{name} = {}", inner(value));
+    match (show, value.items()) {
+        (Show::IfSome, Some(items)) => items.first().map(named),
+        (Show::Flag, Some(items)) => items.first().map(|_| name.to_owned()),
+        (Show::IfNotZero, _) if *value == Value::Int(0) => None,
+        (Show::Few, Some([one])) => Some(named(one)),
+        (Show::Few, Some(items)) => {
+            Some(format!("{name} = Seq({})", items.iter().map(inner).collect::<Vec<_>>().join(", ")))
+        }
+        (Show::Bare | Show::Arrow(_), _) => Some(inner(value)),
+        _ => Some(named(value)),
     }
 }
 

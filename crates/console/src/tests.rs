@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
-use crate::{Argument, Host, Interpreter, Member, Problem, Reference, Value};
+use crate::{Argument, Data, Host, Interpreter, Member, Problem, Reference, Show, Value};
 use std::{rc::Rc, time::Duration};
 
 /// Two participants that remember what they were told.
@@ -102,6 +102,42 @@ fn results_are_printed_as_the_field_prints_them() {
     }
     let long = printed("Seq(\"0123456789012345678901234567890123456789\").flatMap(x => Seq(x, x, x))");
     assert_eq!(long[0].lines().count(), 5, "{long:?}");
+}
+
+#[test]
+fn records_are_copied_and_show_what_says_something() {
+    let option = |value: Option<Value>| Value::option(value).unwrap();
+    let uri = |uri: &str| Value::Report("Uri", uri.into());
+    let inner = |uris: &[&str], certificate: Option<Value>| {
+        let uris = Value::vector(uris.iter().map(|one| uri(one)).collect()).unwrap();
+        let fields = vec![("endpoints", Show::Few, uris), ("certificate", Show::Flag, option(certificate))];
+        Value::record_shown("Connection", fields).unwrap()
+    };
+    let outer = |inner: Value, id: Option<Value>, priority: i64| {
+        let arrow = Value::record_shown("Connections", vec![("default", Show::Arrow("Sequencer 'A'"), inner)]).unwrap();
+        let fields = vec![
+            ("domain", Show::Always, uri("Domain 'd'")),
+            ("connections", Show::Always, arrow),
+            ("id", Show::IfSome, option(id)),
+            ("priority", Show::IfNotZero, Value::Int(priority)),
+        ];
+        Value::record_shown("Config", fields).unwrap()
+    };
+    let short = outer(inner(&["http://a"], None), None, 0);
+    assert_eq!(
+        short.pretty(),
+        "Config(domain = Domain 'd', connections = Sequencer 'A' -> Connection(endpoints = http://a))"
+    );
+    let certificate = Value::Data(Rc::new(Data { kind: "ByteString", shown: "<bytes>".into(), bytes: vec![1] }));
+    let long = outer(inner(&["http://a", "http://b"], Some(certificate)), Some(Value::Int(3)), 10);
+    let lines = "Config(\n  domain = Domain 'd',\n  connections = Sequencer 'A' -> Connection(endpoints = \
+                 Seq(http://a, http://b), certificate),\n  id = 3,\n  priority = 10\n)";
+    assert_eq!(long.pretty(), lines);
+    let changes = [Argument { name: Some("priority".into()), value: Value::Int(0) }];
+    let changed = long.copy(&changes).unwrap();
+    assert_eq!(changed.field("priority"), Some(&Value::Int(0)));
+    let wrong = long.copy(&[Argument { name: Some("prioriti".into()), value: Value::Int(0) }]).unwrap_err();
+    assert_eq!(wrong.to_string(), "prioriti is not a member of Config; did you mean priority?");
 }
 
 #[test]

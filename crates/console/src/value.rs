@@ -1,6 +1,10 @@
 //! Values. Each knows its depth and weight, which are bounded: printing, comparing and dropping it is safe.
 
-use crate::{error::Problem, syntax::Lambda};
+use crate::{
+    error::{Problem, nearest},
+    eval::Argument,
+    syntax::Lambda,
+};
 use std::{rc::Rc, time::Duration};
 
 const MAX_DEPTH: usize = 64;
@@ -38,10 +42,42 @@ pub enum Value {
     Id(&'static str, Rc<str>),
     /// Lines of a type, printed as they are.
     Report(&'static str, Rc<str>),
+    /// Bytes that mean something to the host.
+    Data(Rc<Data>),
     /// What has parts.
     Compound(Rc<Compound>),
     /// A function.
     Function(Rc<Function>),
+}
+
+/// Bytes of a type: they can be written to a file and read again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Data {
+    /// Its type.
+    pub kind: &'static str,
+    /// As it is printed.
+    pub shown: String,
+    /// What it is.
+    pub bytes: Vec<u8>,
+}
+
+/// How a field of a record is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// `name = value`
+    Always,
+    /// An option: `name = x` for `Some(x)`, nothing for `None`.
+    IfSome,
+    /// An option: `name` for `Some(x)`, nothing for `None`.
+    Flag,
+    /// A number: nothing for 0.
+    IfNotZero,
+    /// A sequence: the part, if there is one, else `Seq(a, b)`.
+    Few,
+    /// The value without a name.
+    Bare,
+    /// The only field of a record that is printed as `this -> value`.
+    Arrow(&'static str),
 }
 
 /// What has parts.
@@ -61,7 +97,7 @@ pub(crate) enum Shape {
     Map,
     Option,
     Tuple,
-    Record(&'static str, Rc<[&'static str]>),
+    Record(&'static str, Rc<[(&'static str, Show)]>),
 }
 
 /// A function and the local names that it sees.
@@ -135,8 +171,83 @@ impl Value {
     /// # Errors
     /// As [`Value::vector`].
     pub fn record(name: &'static str, fields: Vec<(&'static str, Self)>) -> Result<Self, Problem> {
-        let (names, parts): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
+        Self::record_shown(name, fields.into_iter().map(|(name, value)| (name, Show::Always, value)).collect())
+    }
+
+    /// The same, printed in another way.
+    ///
+    /// # Errors
+    /// As [`Value::vector`].
+    pub fn record_shown(name: &'static str, fields: Vec<(&'static str, Show, Self)>) -> Result<Self, Problem> {
+        let (names, parts): (Vec<_>, Vec<_>) =
+            fields.into_iter().map(|(name, show, value)| ((name, show), value)).unzip();
         Self::compound(Shape::Record(name, names.into()), parts)
+    }
+
+    /// `key -> value` pairs.
+    ///
+    /// # Errors
+    /// As [`Value::vector`].
+    pub fn map(pairs: Vec<(Self, Self)>) -> Result<Self, Problem> {
+        let pairs = pairs.into_iter().map(|(key, value)| Self::tuple(vec![key, value]));
+        Self::compound(Shape::Map, pairs.collect::<Result<_, _>>()?)
+    }
+
+    /// A set, of parts that differ.
+    ///
+    /// # Errors
+    /// As [`Value::vector`].
+    pub fn set(parts: Vec<Self>) -> Result<Self, Problem> {
+        Self::compound(Shape::Set, parts)
+    }
+
+    /// A field of a record.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Self> {
+        let Self::Compound(c) = self else { return None };
+        let Shape::Record(_, names) = &c.shape else { return None };
+        c.parts.get(names.iter().position(|(field, _)| *field == name)?)
+    }
+
+    /// The name of a record.
+    #[must_use]
+    pub fn record_name(&self) -> Option<&'static str> {
+        match self {
+            Self::Compound(c) => match c.shape {
+                Shape::Record(name, _) => Some(name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Key and value of a pair, such as those of a map.
+    #[must_use]
+    pub fn pair(&self) -> Option<(&Self, &Self)> {
+        match self {
+            Self::Compound(c) if c.shape == Shape::Tuple && c.parts.len() == 2 => Some((&c.parts[0], &c.parts[1])),
+            _ => None,
+        }
+    }
+
+    /// `record.copy(field = value)`
+    pub(crate) fn copy(&self, changes: &[Argument]) -> Result<Self, Problem> {
+        let Self::Compound(c) = self else { return Err(Problem::Unsupported("copy of this".into())) };
+        let Shape::Record(_, names) = &c.shape else { return Err(Problem::Unsupported("copy of this".into())) };
+        let mut parts = c.parts.clone();
+        for (place, change) in changes.iter().enumerate() {
+            let at = match &change.name {
+                Some(name) => names.iter().position(|(field, _)| field == name),
+                None => Some(place).filter(|place| *place < names.len()),
+            };
+            let unknown = || Problem::UnknownMember {
+                name: change.name.clone().unwrap_or_default(),
+                of: self.type_name(),
+                nearest: nearest(change.name.as_deref().unwrap_or(""), names.iter().map(|(field, _)| *field)),
+            };
+            parts[at.ok_or_else(unknown)?] = change.value.clone();
+        }
+        Self::compound(c.shape.clone(), parts)
     }
 
     pub(crate) fn compound(shape: Shape, parts: Vec<Self>) -> Result<Self, Problem> {
@@ -157,6 +268,7 @@ impl Value {
         match self {
             Self::Compound(compound) => compound.size,
             Self::Function(function) => function.size,
+            Self::Data(data) => Size { depth: 1, weight: 1 + data.shown.len() + data.bytes.len() },
             Self::Text(text) | Self::Id(_, text) | Self::Report(_, text) => Size { depth: 1, weight: 1 + text.len() },
             _ => Size { depth: 1, weight: 1 },
         }
@@ -189,6 +301,7 @@ impl PartialEq for Value {
             (Self::Id(kind, a), Self::Id(other, b)) | (Self::Report(kind, a), Self::Report(other, b)) => {
                 kind == other && a == b
             }
+            (Self::Data(a), Self::Data(b)) => a == b,
             (Self::Duration(a), Self::Duration(b)) => a == b,
             (Self::Reference(a), Self::Reference(b)) => a == b,
             (Self::Function(a), Self::Function(b)) => Rc::ptr_eq(a, b),

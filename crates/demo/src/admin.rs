@@ -166,11 +166,12 @@ pub(crate) async fn bootstrap(processes: &[Process]) -> Result<(), AdminError> {
     found(founding).await.map_err(call(manager))?;
     for (n, logical) in ["participant1", "participant2"].into_iter().enumerate() {
         let (process, _) = in_role(processes, logical, &["Active"]).await?;
-        let request = ConnectSynchronizerRequest {
+        let config = SynchronizerConfig {
             alias: "demo".into(),
             sequencers: sequencers(processes, n + 1),
-            manual_connect: false,
+            ..SynchronizerConfig::default()
         };
+        let request = ConnectSynchronizerRequest { config: Some(config) };
         let mut client = ParticipantAdminServiceClient::new(channel(process.admin_port)?);
         client.connect_synchronizer(request).await.map_err(call(process))?;
     }

@@ -3,7 +3,7 @@
 use crate::{
     ParticipantError,
     interpreter::Interpreter,
-    onboarding, packages,
+    packages,
     shell::{Connection, Shell},
     store::{self, Registered},
 };
@@ -13,12 +13,17 @@ use base::{ParticipantId, Timestamp};
 use identity::{Identity, load_topology};
 use participant_core::{Participant, Recovered};
 use sequencer_client::{Acknowledger, Client, ClientConfig, Member, Ticker, TopologyKeys};
-use std::sync::{Arc, PoisonError, RwLock};
-use tasks::Tasks;
-use tokio::sync::{broadcast, mpsc, watch};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tasks::{Supervisor, Tasks};
+use tokio::sync::{Mutex, broadcast, mpsc, watch};
 
 /// Inputs that wait for the loop.
 const INBOX: usize = 1000;
+/// For a connection to end. A loop that takes longer is aborted, which ends the role.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// An active participant. Made when the role begins, dropped when it ends.
 pub struct Active {
@@ -30,8 +35,16 @@ pub struct Active {
     pub(crate) interpreter: Arc<dyn Interpreter>,
     pub(crate) tasks: Tasks,
     /// How sequencers are called.
-    client: ClientConfig,
-    connection: RwLock<Option<Connection>>,
+    pub(crate) client: ClientConfig,
+    connected: RwLock<Option<Connected>>,
+    /// Held by what changes connections, so that one change comes after the other.
+    pub(crate) changing: Mutex<()>,
+}
+
+/// A connection, and the tasks that it is made of.
+struct Connected {
+    connection: Connection,
+    supervisor: Supervisor,
 }
 
 impl Active {
@@ -66,7 +79,8 @@ impl Active {
             interpreter,
             tasks,
             client,
-            connection: RwLock::default(),
+            connected: RwLock::default(),
+            changing: Mutex::default(),
         }))
     }
 
@@ -77,50 +91,25 @@ impl Active {
     }
 
     pub(crate) fn connection(&self) -> Option<Connection> {
-        self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let connected = self.connected.read().unwrap_or_else(PoisonError::into_inner);
+        connected.as_ref().map(|connected| connected.connection.clone())
     }
 
-    /// Connects to every synchronizer that is to be connected by itself. The others are left to operators: from now on
-    /// they are not connected.
-    pub async fn reconnect(self: &Arc<Self>) -> Result<(), ParticipantError> {
-        let registered = store::synchronizers(&self.db).await?;
-        let (manual, own): (Vec<_>, Vec<_>) =
-            registered.into_iter().filter(|r| r.connected).partition(|r| r.manual_connect);
-        if !manual.is_empty() {
-            let left = manual.into_iter().map(|r| store::synchronizer_row(&Registered { connected: false, ..r }));
-            self.db.commit(&self.epoch, left.collect()).await?;
+    /// Ends the connection, if there is one: what is being stored is finished, what was sent is found out by the next.
+    pub(crate) async fn leave(&self) {
+        let connected = self.connected.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(connected) = connected {
+            connected.supervisor.shutdown(FAREWELL).await;
+            self.client.lag.clear();
         }
-        for registered in own {
-            self.connect(&registered).await?;
-        }
-        Ok(())
-    }
-
-    /// Registers a synchronizer, onboards where that is needed, and connects. Connecting again changes nothing.
-    pub async fn register(
-        self: &Arc<Self>,
-        alias: String,
-        sequencers: Vec<String>,
-        manual_connect: bool,
-    ) -> Result<Registered, ParticipantError> {
-        let config = self.client.to(sequencers.clone());
-        let synchronizer = sequencer_client::Synchronizer::at(&config).await?.id;
-        let others = store::synchronizers(&self.db).await?;
-        if let Some(other) = others.into_iter().find(|r| r.connected && r.synchronizer != synchronizer) {
-            return Err(ParticipantError::SecondSynchronizer(other.alias));
-        }
-        let registered = Registered { alias, synchronizer, sequencers, manual_connect, connected: true };
-        onboarding::onboard(&self.identity, &self.me, &registered, &config).await?;
-        self.db.commit(&self.epoch, vec![store::synchronizer_row(&registered)]).await?;
-        self.connect(&registered).await?;
-        Ok(registered)
     }
 
     /// Recovers the state of a synchronizer and starts its loop.
-    async fn connect(self: &Arc<Self>, registered: &Registered) -> Result<(), ParticipantError> {
+    pub(crate) async fn connect(&self, registered: &Registered, config: ClientConfig) -> Result<(), ParticipantError> {
         if self.connection().is_some() {
             return Ok(());
         }
+        let (tasks, supervisor) = self.tasks.child("synchronizer");
         let synchronizer = registered.synchronizer.clone();
         let topology = load_topology(&self.db, &synchronizer).await?.for_catch_up(Timestamp::MIN);
         let clean = store::clean(&self.db, &synchronizer).await?;
@@ -129,11 +118,10 @@ impl Active {
         let stored = Recovered { topology, in_flight, clean };
         let participant = Participant::recover(self.me.clone(), synchronizer.clone(), stored);
         let member = Member { id: self.me.member(), identity: self.identity.clone() };
-        let config = self.client.to(registered.sequencers.clone());
         let client = Client::new(config, synchronizer.clone(), member)?;
         let keys = TopologyKeys::default();
         keys.follow(participant.topology());
-        let ticker = Ticker::start(client.clone(), self.epoch.number(), &self.tasks);
+        let ticker = Ticker::start(client.clone(), self.epoch.number(), &tasks);
         participant.ticks().for_each(|at| ticker.want(at));
         let (inputs, inbox) = mpsc::channel(INBOX);
         let topology = watch::Sender::new(Arc::new(participant.topology().clone()));
@@ -148,17 +136,17 @@ impl Active {
             time: time.subscribe(),
             registered: registered.clone(),
         };
-        let events = client.subscribe(clean, Arc::new(keys.clone()), &self.tasks);
+        let events = client.subscribe(clean, Arc::new(keys.clone()), &tasks);
         let shell = Shell {
             db: self.db.clone(),
             epoch: self.epoch.clone(),
             identity: self.identity.clone(),
             me: self.me.clone(),
-            acknowledger: Acknowledger::start(client.clone(), &self.tasks),
+            acknowledger: Acknowledger::start(client.clone(), &tasks),
             ledger: self.ledger.clone(),
             interpreter: self.interpreter.clone(),
             next_offset: self.ledger.end().await? + 1,
-            tasks: self.tasks.clone(),
+            tasks: tasks.clone(),
             client,
             keys,
             ticker,
@@ -169,9 +157,11 @@ impl Active {
             registered,
         };
         tracing::info!(epoch = self.epoch.number(), ?clean, waiting, "participant resumes");
-        let run = async move { Err::<(), _>(shell.run(events, inbox).await) };
-        self.tasks.spawn_essential("participant", run).detach();
-        *self.connection.write().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        let work = tasks.spawn("participant", shell.run(events, inbox));
+        // Without its loop the role makes no sense, unless the loop was asked to end.
+        let watch = async move { work.await.map_err(|ended| ended.to_string())?.map_err(|error| error.to_string()) };
+        self.tasks.spawn_essential("participant", watch).detach();
+        *self.connected.write().unwrap_or_else(PoisonError::into_inner) = Some(Connected { connection, supervisor });
         Ok(())
     }
 }

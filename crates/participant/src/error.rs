@@ -41,6 +41,25 @@ pub enum ParticipantError {
     /// More than one synchronizer.
     #[error("the participant is connected to {0} already; several synchronizers are not supported by this version")]
     SecondSynchronizer(String),
+    /// Nothing is registered under an alias.
+    #[error("no synchronizer is registered as {0}; register or connect it first")]
+    UnknownAlias(String),
+    /// An alias or a synchronizer is taken.
+    #[error("the synchronizer is registered as {0} already, in another way; modify that registration")]
+    AlreadyRegistered(String),
+    /// Another synchronizer answers than is registered or expected.
+    #[error("{alias}: {expected} is expected, but its sequencers belong to {found}; correct the connection")]
+    OtherSynchronizer {
+        /// The participant's name for it.
+        alias: String,
+        /// What is registered or asked for.
+        expected: String,
+        /// What answers.
+        found: String,
+    },
+    /// A connection cannot be made with these settings.
+    #[error("{0}")]
+    Connection(String),
     /// A party cannot act here.
     #[error("party {0} is not hosted here with the permission to submit")]
     NotHosted(base::PartyId),
@@ -80,12 +99,15 @@ impl Coded for ParticipantError {
             Self::Identity(error) => error.code(),
             Self::Client(error) => error.code(),
             Self::Subscription(error) => error.code(),
-            Self::Id(_) => codes::INVALID_ARGUMENT,
+            Self::Id(_) | Self::Connection(_) => codes::INVALID_ARGUMENT,
             Self::Package(error) => error.code(),
             Self::Passive => codes::NODE_IS_PASSIVE_REPLICA,
             Self::BecamePassive | Self::Timeout(_) => codes::REQUEST_TIME_OUT,
             Self::NotConnected => codes::NOT_CONNECTED_TO_ANY_SYNCHRONIZER,
-            Self::SecondSynchronizer(_) => codes::UNSUPPORTED_OPERATION,
+            Self::SecondSynchronizer(_) => codes::ANOTHER_SYNCHRONIZER_IS_CONNECTED,
+            Self::UnknownAlias(_) => codes::SYNC_SERVICE_UNKNOWN_SYNCHRONIZER,
+            Self::AlreadyRegistered(_) => codes::SYNC_SERVICE_ALREADY_ADDED,
+            Self::OtherSynchronizer { .. } => codes::SYNCHRONIZER_ID_MISMATCH,
             Self::NotHosted(_) => codes::PARTY_NOT_HOSTED,
             Self::NoMediator => codes::SYNCHRONIZER_IS_NOT_AVAILABLE,
             Self::Deduplication(error) => error.code(),

@@ -80,16 +80,22 @@ pub(crate) type Events = mpsc::Receiver<Result<Received, SubscriptionError>>;
 type Reply = (oneshot::Sender<Result<(), ParticipantError>>, Result<(), ParticipantError>);
 
 impl Shell {
-    /// Works until an error ends this replica's role.
-    pub(crate) async fn run(mut self, mut events: Events, mut inbox: mpsc::Receiver<Input>) -> ParticipantError {
+    /// Works until its scope ends, or an error does. What it has begun to store it finishes first.
+    pub(crate) async fn run(
+        mut self,
+        mut events: Events,
+        mut inbox: mpsc::Receiver<Input>,
+    ) -> Result<(), ParticipantError> {
+        let stopped = self.tasks.token();
         let mut backlog: VecDeque<Incoming> = VecDeque::new();
         loop {
             // What is left of a batch waits until the interpretations that it depends on are done.
             let can_go_on = !self.participant.is_blocked();
             let result = tokio::select! {
+                () = stopped.cancelled() => return Ok(()),
                 input = inbox.recv() => match input {
                     Some(input) => self.inputs(input, &mut inbox).await,
-                    None => return ParticipantError::BecamePassive,
+                    None => return Err(ParticipantError::BecamePassive),
                 },
                 () = std::future::ready(()), if can_go_on && !backlog.is_empty() => self.events(&mut backlog).await,
                 event = events.recv(), if can_go_on && backlog.is_empty() => match event {
@@ -101,9 +107,7 @@ impl Shell {
                     None => Err(ParticipantError::BecamePassive),
                 },
             };
-            if let Err(error) = result {
-                return error;
-            }
+            result?;
         }
     }
 

@@ -71,7 +71,7 @@ impl Writes for ParticipantWrites {
     async fn synchronizers(&self) -> Result<Vec<ConnectedSynchronizer>, Refusal> {
         let registered = store::synchronizers(&self.db).await.map_err(refusal)?;
         let connected = registered.into_iter().filter(|r| r.connected);
-        Ok(connected.map(|r| ConnectedSynchronizer { alias: r.alias, id: r.synchronizer }).collect())
+        Ok(connected.map(|r| ConnectedSynchronizer { alias: r.config.alias, id: r.synchronizer }).collect())
     }
 
     async fn submit(&self, commands: Commands) -> Result<(), Refusal> {

@@ -287,14 +287,12 @@ mod tests {
     use crate::{
         Listen, ServerConfig, Services,
         services::concordat::admin::v1::{
-            participant_admin_service_client::ParticipantAdminServiceClient,
-            participant_admin_service_server::{ParticipantAdminService, ParticipantAdminServiceServer},
+            node_service_client::NodeServiceClient,
+            node_service_server::{NodeService, NodeServiceServer},
         },
     };
     use std::sync::Mutex;
-    use wire::concordat::admin::v1::{
-        ConnectSynchronizerRequest, ConnectSynchronizerResponse, ListSynchronizersRequest, ListSynchronizersResponse,
-    };
+    use wire::concordat::admin::v1::{SetPassiveRequest, SetPassiveResponse, StatusRequest, StatusResponse};
 
     /// Keeps who called, or refuses as a passive replica does.
     #[derive(Default)]
@@ -304,25 +302,22 @@ mod tests {
     }
 
     #[tonic::async_trait]
-    impl ParticipantAdminService for Node {
-        async fn connect_synchronizer(
+    impl NodeService for Node {
+        async fn set_passive(
             &self,
-            request: Request<ConnectSynchronizerRequest>,
-        ) -> Result<tonic::Response<ConnectSynchronizerResponse>, Status> {
+            request: Request<SetPassiveRequest>,
+        ) -> Result<tonic::Response<SetPassiveResponse>, Status> {
             let caller = request.metadata().get("authorization").map_or("nobody", |value| value.to_str().unwrap());
             self.callers.lock().unwrap().push(caller.to_owned());
             if self.is_passive {
                 return Err(no_active());
             }
-            let synchronizer_id = request.into_inner().alias;
-            Ok(tonic::Response::new(ConnectSynchronizerResponse { synchronizer_id }))
+            let replica = request.into_inner().node;
+            Ok(tonic::Response::new(SetPassiveResponse { replica, ..SetPassiveResponse::default() }))
         }
 
-        async fn list_synchronizers(
-            &self,
-            _: Request<ListSynchronizersRequest>,
-        ) -> Result<tonic::Response<ListSynchronizersResponse>, Status> {
-            Ok(tonic::Response::new(ListSynchronizersResponse::default()))
+        async fn status(&self, _: Request<StatusRequest>) -> Result<tonic::Response<StatusResponse>, Status> {
+            Ok(tonic::Response::new(StatusResponse::default()))
         }
     }
 
@@ -331,7 +326,7 @@ mod tests {
         node: Arc<Node>,
         active: watch::Sender<Active>,
         uri: String,
-        client: ParticipantAdminServiceClient<Channel>,
+        client: NodeServiceClient<Channel>,
     }
 
     #[expect(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
@@ -339,19 +334,18 @@ mod tests {
         let node = Arc::new(Node { is_passive, ..Node::default() });
         let active = watch::Sender::new(Active::Nobody);
         let router = Router { patience, ..Router::new(active.subscribe(), ChannelConfig::default()) };
-        let writes = |method: &str| (method == "ConnectSynchronizer").then_some(Repeat::Never);
-        let service = PassOn::new(ParticipantAdminServiceServer::from_arc(node.clone()), &router, writes);
+        let writes = |method: &str| (method == "SetPassive").then_some(Repeat::Never);
+        let service = PassOn::new(NodeServiceServer::from_arc(node.clone()), &router, writes);
         let listen = Listen { address: "127.0.0.1".into(), port: 0 };
         let bound = Services::new(&[]).unwrap().with(service).bind(&listen).await.unwrap();
         let uri = format!("http://{}", bound.address());
         tokio::spawn(bound.serve(ServerConfig::default(), std::future::pending()));
-        let client = ParticipantAdminServiceClient::new(connect_lazy(&uri, &ChannelConfig::default()).unwrap());
+        let client = NodeServiceClient::new(connect_lazy(&uri, &ChannelConfig::default()).unwrap());
         Replica { node, active, uri, client }
     }
 
-    fn call() -> Request<ConnectSynchronizerRequest> {
-        let mut request =
-            Request::new(ConnectSynchronizerRequest { alias: "s".into(), ..ConnectSynchronizerRequest::default() });
+    fn call() -> Request<SetPassiveRequest> {
+        let mut request = Request::new(SetPassiveRequest { node: "s".into(), ..SetPassiveRequest::default() });
         request.metadata_mut().insert("authorization", MetadataValue::from_static("Bearer alice"));
         request
     }
@@ -363,12 +357,12 @@ mod tests {
         let (mut passive, active) = (replica(true, PATIENCE).await, replica(false, PATIENCE).await);
         let mut client = passive.client.clone();
         let becomes_active = async {
-            passive.client.list_synchronizers(ListSynchronizersRequest {}).await.unwrap(); // answered meanwhile
+            passive.client.status(StatusRequest {}).await.unwrap(); // answered meanwhile
             active.active.send_replace(Active::Here);
             passive.active.send_replace(Active::At(active.uri.clone()));
         };
-        let (answer, ()) = tokio::join!(client.connect_synchronizer(call()), becomes_active);
-        assert_eq!(answer.unwrap().into_inner().synchronizer_id, "s");
+        let (answer, ()) = tokio::join!(client.set_passive(call()), becomes_active);
+        assert_eq!(answer.unwrap().into_inner().replica, "s");
         assert_eq!(*active.node.callers.lock().unwrap(), ["Bearer alice"]);
         assert!(passive.node.callers.lock().unwrap().is_empty());
     }
@@ -378,7 +372,7 @@ mod tests {
         let (mut one, other) = (replica(true, SHORT).await, replica(true, SHORT).await);
         one.active.send_replace(Active::At(other.uri.clone()));
         other.active.send_replace(Active::At(one.uri.clone()));
-        let refused = RpcError::from(one.client.connect_synchronizer(call()).await.unwrap_err());
+        let refused = RpcError::from(one.client.set_passive(call()).await.unwrap_err());
         assert_eq!(refused.id.as_deref(), Some("NODE_IS_PASSIVE_REPLICA"));
         assert!(refused.is_definite_answer);
         for node in [one.node, other.node] {
@@ -394,11 +388,11 @@ mod tests {
         let mut client = replaced.client.clone();
         let learns = async {
             while replaced.node.callers.lock().unwrap().is_empty() {
-                replaced.client.list_synchronizers(ListSynchronizersRequest {}).await.unwrap();
+                replaced.client.status(StatusRequest {}).await.unwrap();
             }
             replaced.active.send_replace(Active::At(active.uri.clone()));
         };
-        let (answer, ()) = tokio::join!(client.connect_synchronizer(call()), learns);
+        let (answer, ()) = tokio::join!(client.set_passive(call()), learns);
         answer.unwrap();
         assert_eq!(active.node.callers.lock().unwrap().len(), 1);
     }
@@ -407,7 +401,7 @@ mod tests {
     async fn what_is_not_passed_on_is_refused_at_once() {
         let mut passive = replica(true, Duration::from_secs(3600)).await;
         passive.active.send_replace(Active::Elsewhere);
-        let refused = RpcError::from(passive.client.connect_synchronizer(call()).await.unwrap_err());
+        let refused = RpcError::from(passive.client.set_passive(call()).await.unwrap_err());
         assert_eq!(refused.id.as_deref(), Some("NODE_IS_PASSIVE_REPLICA"));
     }
 }

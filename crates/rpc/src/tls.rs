@@ -70,6 +70,9 @@ pub enum TlsError {
     /// Clients are to be checked against nothing.
     #[error("clients cannot be asked for certificates without a file of those that may sign them")]
     NoTrust,
+    /// They were given as text, and are none.
+    #[error("no certificates can be read where PEM text is expected: {0}")]
+    Text(String),
     /// They do not fit together.
     #[error("the certificate, its key and the trusted certificates do not work together: {0}")]
     Rejected(String),
@@ -81,6 +84,16 @@ impl ClientTls {
         let read = |path: &Path| fs::read(path).map_err(|e| file(path, &e));
         let identity = identity.map(|(chain, key)| Ok((read(chain)?, read(key)?))).transpose()?;
         Ok(Self { trust: trust.map(read).transpose()?, identity })
+    }
+
+    /// Trusts what these certificates, PEM, have signed.
+    pub fn trusting(pem: &str) -> Result<Self, TlsError> {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        match read.map_err(|error| error.to_string()) {
+            Ok(found) if !found.is_empty() => Ok(Self { trust: Some(pem.into()), identity: None }),
+            Ok(_) => Err(TlsError::Text("there is none".into())),
+            Err(error) => Err(TlsError::Text(error)),
+        }
     }
 
     pub(crate) fn config(&self) -> ClientTlsConfig {

@@ -10,7 +10,7 @@ use crypto::Signature;
 use identity::Identity;
 use protocol::sequencing::{Acknowledgement, Signable as _, SignedContent, Submission, authentication_hash};
 use rpc::{
-    ChannelConfig, Endpoints, MAX_DECODING_BYTES, RpcError,
+    ChannelConfig, ClientTls, Endpoints, MAX_DECODING_BYTES, RpcError,
     services::concordat::sequencer::v1::{
         authentication_service_client::AuthenticationServiceClient, connect_service_client::ConnectServiceClient,
         sequencer_service_client::SequencerServiceClient,
@@ -45,6 +45,8 @@ pub struct ClientConfig {
     pub silence: Duration,
     /// Told of every event that is received.
     pub lag: Lag,
+    /// Whom to trust behind `https://`.
+    pub tls: ClientTls,
 }
 
 /// The usual timeouts, and no endpoint.
@@ -56,6 +58,7 @@ impl Default for ClientConfig {
             send_timeout: Duration::from_secs(5),
             silence: Duration::from_secs(1),
             lag: Lag::default(),
+            tls: ClientTls::default(),
         }
     }
 }
@@ -108,7 +111,8 @@ struct Inner {
 
 fn endpoints(config: &ClientConfig) -> Result<Endpoints, ClientError> {
     let bad = || ClientError::Endpoint(config.endpoints.join(", "));
-    let endpoints = Endpoints::new(&config.endpoints, &ChannelConfig::noticing(config.silence)).map_err(|_| bad())?;
+    let channel = ChannelConfig { tls: config.tls.clone(), ..ChannelConfig::noticing(config.silence) };
+    let endpoints = Endpoints::new(&config.endpoints, &channel).map_err(|_| bad())?;
     if endpoints.count() == 0 { Err(bad()) } else { Ok(endpoints) }
 }
 

@@ -3,8 +3,9 @@
 use super::{
     DaemonError,
     host::{Host, NamedPort, client, identifier, port_failed, refuse, replica_config},
+    topology::unreadable,
 };
-use ::base::ParticipantId;
+use ::base::{ParticipantId, SynchronizerId};
 use ::identity::Identity;
 use ::ledger::Ledger;
 use ::ledger_api::LedgerApi;
@@ -81,9 +82,10 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
 /// The admin calls that only the active replica can carry out.
 fn passed_on(method: &str) -> Option<Repeat> {
     match method {
-        // Registering what is registered changes nothing.
-        "ConnectSynchronizer" => Some(Repeat::Harmless),
-        _ => None,
+        // Each is served from what every replica can read.
+        "ListSynchronizers" => None,
+        // What is as it is wished to be is left so.
+        _ => Some(Repeat::Harmless),
     }
 }
 
@@ -117,30 +119,101 @@ impl Part for Participant {
     }
 }
 
+impl Participant {
+    fn active(&self) -> Result<Arc<Active>, Status> {
+        self.here.borrow().clone().ok_or_else(|| refuse(ParticipantError::Passive))
+    }
+}
+
+/// How a synchronizer is to be reached, and which one it has to be.
+fn read(
+    config: Option<SynchronizerConfig>,
+) -> Result<(participant::SynchronizerConfig, Option<SynchronizerId>), Status> {
+    let config = config.ok_or_else(|| refuse(unreadable("the connection is missing")))?;
+    let expected = Some(config.synchronizer_id).filter(|id| !id.is_empty());
+    let expected = expected.map(|id| id.parse()).transpose().map_err(unreadable).map_err(refuse)?;
+    let read = participant::SynchronizerConfig {
+        alias: config.alias,
+        sequencers: config.sequencers,
+        manual_connect: config.manual_connect,
+        priority: config.priority,
+        trust: Some(config.trust_certificates).filter(|pem| !pem.is_empty()),
+    };
+    Ok((read, expected))
+}
+
+fn shown(registered: participant::Registered) -> SynchronizerStatus {
+    let participant::SynchronizerConfig { alias, sequencers, manual_connect, priority, trust } = registered.config;
+    let trust_certificates = trust.unwrap_or_default();
+    let synchronizer_id = String::new();
+    let config =
+        SynchronizerConfig { alias, sequencers, manual_connect, priority, synchronizer_id, trust_certificates };
+    SynchronizerStatus {
+        config: Some(config),
+        synchronizer_id: registered.synchronizer.to_string(),
+        connected: registered.connected,
+    }
+}
+
 #[tonic::async_trait]
 impl ParticipantAdminService for Participant {
     async fn connect_synchronizer(
         &self,
         request: Request<ConnectSynchronizerRequest>,
     ) -> Result<Response<ConnectSynchronizerResponse>, Status> {
+        let (config, expected) = read(request.into_inner().config)?;
+        let registered = self.active()?.register_and_connect(config, expected.as_ref()).await.map_err(refuse)?;
+        Ok(Response::new(ConnectSynchronizerResponse { synchronizer_id: registered.synchronizer.to_string() }))
+    }
+
+    async fn register_synchronizer(
+        &self,
+        request: Request<RegisterSynchronizerRequest>,
+    ) -> Result<Response<RegisterSynchronizerResponse>, Status> {
+        let (config, expected) = read(request.into_inner().config)?;
+        let registered = self.active()?.register(config, expected.as_ref()).await.map_err(refuse)?;
+        Ok(Response::new(RegisterSynchronizerResponse { synchronizer_id: registered.synchronizer.to_string() }))
+    }
+
+    async fn modify_synchronizer(
+        &self,
+        request: Request<ModifySynchronizerRequest>,
+    ) -> Result<Response<ModifySynchronizerResponse>, Status> {
+        let (config, expected) = read(request.into_inner().config)?;
+        self.active()?.modify(config, expected.as_ref()).await.map_err(refuse)?;
+        Ok(Response::new(ModifySynchronizerResponse {}))
+    }
+
+    async fn reconnect_synchronizer(
+        &self,
+        request: Request<ReconnectSynchronizerRequest>,
+    ) -> Result<Response<ReconnectSynchronizerResponse>, Status> {
         let request = request.into_inner();
-        let active = self.here.borrow().clone().ok_or_else(|| refuse(ParticipantError::Passive))?;
-        let registered = active.register(request.alias, request.sequencers, request.manual_connect).await;
-        let synchronizer_id = registered.map_err(refuse)?.synchronizer.to_string();
-        Ok(Response::new(ConnectSynchronizerResponse { synchronizer_id }))
+        let connected = self.active()?.reconnect_to(&request.alias, request.retry).await.map_err(refuse)?;
+        Ok(Response::new(ReconnectSynchronizerResponse { connected }))
+    }
+
+    async fn reconnect_synchronizers(
+        &self,
+        request: Request<ReconnectSynchronizersRequest>,
+    ) -> Result<Response<ReconnectSynchronizersResponse>, Status> {
+        self.active()?.reconnect_all(request.into_inner().ignore_failures).await.map_err(refuse)?;
+        Ok(Response::new(ReconnectSynchronizersResponse {}))
+    }
+
+    async fn disconnect_synchronizer(
+        &self,
+        request: Request<DisconnectSynchronizerRequest>,
+    ) -> Result<Response<DisconnectSynchronizerResponse>, Status> {
+        self.active()?.disconnect(&request.into_inner().alias).await.map_err(refuse)?;
+        Ok(Response::new(DisconnectSynchronizerResponse {}))
     }
 
     async fn list_synchronizers(
         &self,
         _: Request<ListSynchronizersRequest>,
     ) -> Result<Response<ListSynchronizersResponse>, Status> {
-        let registered = ::participant::synchronizers(&self.db).await;
-        let registered = registered.map_err(refuse)?;
-        let synchronizers = registered.into_iter().map(|r| SynchronizerStatus {
-            alias: r.alias,
-            synchronizer_id: r.synchronizer.to_string(),
-            connected: r.connected,
-        });
-        Ok(Response::new(ListSynchronizersResponse { synchronizers: synchronizers.collect() }))
+        let registered = ::participant::synchronizers(&self.db).await.map_err(refuse)?;
+        Ok(Response::new(ListSynchronizersResponse { synchronizers: registered.into_iter().map(shown).collect() }))
     }
 }

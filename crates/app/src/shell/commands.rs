@@ -1,20 +1,19 @@
 //! The commands of nodes: which there are, and the calls that they are.
 //!
-//! `health.rs` how a node is · `ledger.rs` what the Ledger API is asked.
+//! `domains.rs` synchronizers of a participant · `health.rs` how a node is · `ledger.rs` what the Ledger API is asked.
 
+mod domains;
 mod health;
 mod ledger;
 
-use super::nodes::{Kind, Node};
-use ::console::{Argument, Value};
-use rpc::{
-    RpcError,
-    services::concordat::admin::v1::{
-        node_service_client::NodeServiceClient, participant_admin_service_client::ParticipantAdminServiceClient,
-    },
+use super::{
+    made,
+    nodes::{Kind, Node},
 };
+use ::console::{Argument, Subject, Value};
+use rpc::{RpcError, services::concordat::admin::v1::node_service_client::NodeServiceClient};
 use std::collections::BTreeMap;
-use wire::concordat::admin::v1::*;
+use wire::concordat::admin::v1::{NodeStatus, SetPassiveRequest};
 
 use Kind::{Domain, Manager, Mediator, Participant, Sequencer};
 
@@ -24,7 +23,7 @@ struct Command(&'static str, &'static [Kind], &'static str, &'static str);
 const ALL: &[Kind] = &[Participant, Sequencer, Mediator, Manager, Domain];
 const CONNECTED: &[Kind] = &[Mediator, Manager];
 
-const COMMANDS: [Command; 22] = [
+const COMMANDS: [Command; 32] = [
     Command("help", ALL, "(command)", "List the commands, or say what one is for"),
     Command("name", ALL, "", "What the configuration calls it"),
     Command("id", ALL, "", "Its identifier in the synchronizer"),
@@ -43,13 +42,28 @@ const COMMANDS: [Command; 22] = [
         OF_CONNECT,
         "Register a synchronizer by the URI of a sequencer, and connect",
     ),
-    Command(
-        "domains.connect_multi",
-        &[Participant],
-        "(alias, connections, synchronize)",
-        "The same by several sequencers",
-    ),
+    Command("domains.connect_multi", &[Participant], "(alias, connections)", "The same by several sequencers"),
     Command("domains.connect_local", &[Participant], OF_CONNECT_LOCAL, "The same by a node of the console"),
+    Command("domains.register", &[Participant], "(config)", "Register a synchronizer without connecting"),
+    Command(
+        "domains.modify",
+        &[Participant],
+        "(alias, config => config)",
+        "Change how it is reached; a connection that stands is not touched",
+    ),
+    Command("domains.reconnect", &[Participant], "(alias, retry)", "Connect to a registered synchronizer"),
+    Command(
+        "domains.reconnect_all",
+        &[Participant],
+        "(ignoreFailures)",
+        "Connect to all that are not left to operators (manualConnect)",
+    ),
+    Command("domains.disconnect", &[Participant], "(alias)", "End the connection"),
+    Command("domains.disconnect_all", &[Participant], "", "End all connections"),
+    Command("domains.is_connected", &[Participant], "(reference)", "Whether it is connected"),
+    Command("domains.active", &[Participant], "(reference)", "Whether it is connected"),
+    Command("domains.config", &[Participant], "(alias)", "How a registered synchronizer is reached"),
+    Command("domains.id_of", &[Participant], "(alias)", "The identifier of a registered synchronizer"),
     Command("domains.list_connected", &[Participant], "", "The synchronizers that it is connected to"),
     Command(
         "domains.list_registered",
@@ -68,11 +82,11 @@ const COMMANDS: [Command; 22] = [
         "The parties that it knows, and which of them are its own",
     ),
 ];
-const OF_CONNECT: &str = "(alias, connection, manualConnect, synchronize)";
-const OF_CONNECT_LOCAL: &str = "(node, manualConnect, alias, synchronize)";
+const OF_CONNECT: &str = "(alias, connection, manualConnect, domainId, certificatesPath, priority)";
+const OF_CONNECT_LOCAL: &str = "(node, manualConnect, alias, maxRetryDelayMillis, priority)";
 
 /// The field's commands that the admin API does not serve yet.
-const MISSING: [(&str, &[Kind]); 17] = [
+const MISSING: [(&str, &[Kind]); 12] = [
     ("health.ping", &[Participant]),
     ("health.dump", ALL),
     ("setup.init", &[Manager]),
@@ -83,11 +97,6 @@ const MISSING: [(&str, &[Kind]); 17] = [
     ("mediator.initialize", &[Mediator]),
     ("sequencer_connection.get", CONNECTED),
     ("sequencer_connection.set", CONNECTED),
-    ("domains.register", &[Participant]),
-    ("domains.modify", &[Participant]),
-    ("domains.reconnect", &[Participant]),
-    ("domains.reconnect_all", &[Participant]),
-    ("domains.disconnect", &[Participant]),
     ("dars.list", &[Participant]),
     ("parties.hosted", &[Participant]),
 ];
@@ -146,13 +155,13 @@ pub(super) fn help(kind: Kind, group: &str, arguments: &[Argument]) -> Vec<Strin
 const NOT_SERVED: &str = "is not served by the admin API of this version; see CHANGELOG.md, Missing";
 
 /// By name, or by place.
-fn argument(arguments: &[Argument], place: usize, name: &str) -> Result<Value, String> {
+pub(super) fn argument(arguments: &[Argument], place: usize, name: &str) -> Result<Value, String> {
     let named = arguments.iter().find(|a| a.name.as_deref() == Some(name));
     let placed = || arguments.get(place).filter(|a| a.name.is_none());
     named.or_else(placed).map(|a| a.value.clone()).ok_or_else(|| format!("the argument {name} is missing"))
 }
 
-fn check(arguments: &[Argument], names: &[&str]) -> Result<(), String> {
+pub(super) fn check(arguments: &[Argument], names: &[&str]) -> Result<(), String> {
     let wrong = arguments.iter().filter_map(|a| a.name.as_deref()).find(|name| !names.contains(name));
     match wrong {
         Some(wrong) => Err(format!("{wrong} is no argument of it; there are {}", names.join(", "))),
@@ -163,6 +172,14 @@ fn check(arguments: &[Argument], names: &[&str]) -> Result<(), String> {
 
 fn refused(status: tonic::Status) -> String {
     RpcError::from(status).to_string()
+}
+
+/// What a function among the arguments is applied to.
+pub(super) async fn subject(node: &Node, path: &str, arguments: &[Argument]) -> Result<Subject, String> {
+    match path {
+        "domains.modify" => domains::subject(node, arguments).await.map(Subject::One),
+        _ => Err(format!("{path} takes no function")),
+    }
 }
 
 pub(super) async fn call(
@@ -195,77 +212,9 @@ pub(super) async fn call(
             let mediators = targets(nodes, &argument(&arguments, 1, "mediators")?)?;
             bootstrap(node, &sequencers, &mediators).await.map(|()| Value::Unit)
         }
-        _ if path.starts_with("domains.") => domains(nodes, node, path, &arguments).await,
+        _ if path.starts_with("domains.") => domains::call(nodes, node, path, &arguments).await,
         _ => ledger::call(node, path, &arguments).await,
     }
-}
-
-async fn domains(
-    nodes: &BTreeMap<String, Node>,
-    node: &Node,
-    path: &str,
-    arguments: &[Argument],
-) -> Result<Value, String> {
-    match path {
-        "domains.connect_local" => {
-            check(arguments, &["node", "manualConnect", "alias", "synchronize"])?;
-            let sequencers = targets(nodes, &argument(arguments, 0, "node")?)?;
-            let alias = argument(arguments, 2, "alias").map(|alias| alias.plain());
-            let name = sequencers.first().map(|node| node.name.clone()).unwrap_or_default();
-            connect(node, alias.unwrap_or(name), uris(&sequencers)?, manual(arguments, 1)?).await
-        }
-        "domains.connect" | "domains.connect_multi" => {
-            let is_one = path == "domains.connect";
-            let second = if is_one { "connection" } else { "connections" };
-            let third: &[&str] = if is_one { &["manualConnect", "synchronize"] } else { &["synchronize"] };
-            check(arguments, &[&["alias", second], third].concat())?;
-            let connections = argument(arguments, 1, second)?;
-            let each = connections.items().unwrap_or(std::slice::from_ref(&connections));
-            let uri = |value: &Value| match value {
-                Value::Text(uri) => Ok(vec![uri.to_string()]),
-                other => uris(&targets(nodes, other)?),
-            };
-            let uris = each.iter().map(uri).collect::<Result<Vec<_>, _>>()?.concat();
-            let is_manual = is_one && manual(arguments, 2)?;
-            connect(node, argument(arguments, 0, "alias")?.plain(), uris, is_manual).await
-        }
-        "domains.list_connected" => {
-            let connected = registered(node).await?.into_iter().filter(|synchronizer| synchronizer.connected);
-            let shown = connected.map(|s| {
-                let fields = vec![
-                    ("domainAlias", alias(&s.alias)),
-                    ("domainId", Value::Id("DomainId", s.synchronizer_id.into())),
-                ];
-                Value::record("ListConnectedDomainsResult", fields)
-            });
-            made(shown.collect::<Result<_, _>>().and_then(Value::vector))
-        }
-        "domains.list_registered" => {
-            let shown = registered(node).await?.into_iter().map(|s| {
-                let fields =
-                    vec![("domain", alias(&s.alias)), ("domainId", Value::Id("DomainId", s.synchronizer_id.into()))];
-                Value::tuple(vec![Value::record("DomainConnectionConfig", fields)?, Value::Bool(s.connected)])
-            });
-            made(shown.collect::<Result<_, _>>().and_then(Value::vector))
-        }
-        "domains.is_registered" => {
-            check(arguments, &["alias"])?;
-            let alias = argument(arguments, 0, "alias")?.plain();
-            Ok(Value::Bool(registered(node).await?.iter().any(|s| s.alias == alias)))
-        }
-        _ => Err(format!("{path} {NOT_SERVED}")),
-    }
-}
-
-/// An identifier that has been written as text, or that is made of a unique one.
-pub(super) fn identifier(kind: &'static str, is_made: bool, arguments: &[Argument]) -> Result<Value, String> {
-    check(arguments, &["text"])?;
-    let given = argument(arguments, 0, "text")?.plain();
-    let prefix = if kind == "ParticipantId" { "PAR::" } else { "" };
-    let text = if is_made { format!("{prefix}{given}") } else { given };
-    let unique = text.strip_prefix(prefix).ok_or_else(|| format!("{text} does not begin with {prefix}"))?;
-    let _: base::Uid = unique.parse().map_err(|error| format!("{text}: {error}"))?;
-    Ok(Value::Id(kind, text.into()))
 }
 
 /// `health.status` of the console.
@@ -279,29 +228,6 @@ pub(super) async fn all_statuses(nodes: impl Iterator<Item = &Node>) -> Result<V
         shown.push(format!("Status for {}:\n{status}", node.reference("").label));
     }
     Ok(Value::Report("CantonStatus", shown.join("\n\n").into()))
-}
-
-fn made(value: Result<Value, ::console::Problem>) -> Result<Value, String> {
-    value.map_err(|problem| problem.to_string())
-}
-
-fn alias(alias: &str) -> Value {
-    Value::Report("DomainAlias", format!("Domain '{alias}'").into())
-}
-
-/// Whether the active replica of a participant is to leave it to operators to connect again.
-fn manual(arguments: &[Argument], place: usize) -> Result<bool, String> {
-    match argument(arguments, place, "manualConnect") {
-        Ok(Value::Bool(is_manual)) => Ok(is_manual),
-        Ok(other) => Err(format!("manualConnect is true or false, not {}", other.type_name())),
-        Err(_) => Ok(false),
-    }
-}
-
-async fn registered(node: &Node) -> Result<Vec<SynchronizerStatus>, String> {
-    let mut client = ParticipantAdminServiceClient::new(node.admin.clone());
-    let answer = client.list_synchronizers(ListSynchronizersRequest {}).await.map_err(refused)?;
-    Ok(answer.into_inner().synchronizers)
 }
 
 async fn status(node: &Node) -> Result<NodeStatus, String> {
@@ -321,17 +247,8 @@ fn targets<'a>(nodes: &'a BTreeMap<String, Node>, value: &Value) -> Result<Vec<&
 }
 
 fn uris(nodes: &[&Node]) -> Result<Vec<String>, String> {
-    let uri = |node: &&Node| {
-        node.public.clone().ok_or_else(|| format!("{} has no public-api in the configuration", node.name))
-    };
-    nodes.iter().map(uri).collect()
-}
-
-async fn connect(node: &Node, alias: String, sequencers: Vec<String>, manual_connect: bool) -> Result<Value, String> {
-    let request = ConnectSynchronizerRequest { alias, sequencers, manual_connect };
-    let mut client = ParticipantAdminServiceClient::new(node.admin.clone());
-    client.connect_synchronizer(request).await.map_err(refused)?;
-    Ok(Value::Unit)
+    let uris = nodes.iter().map(|node| node.sequencers().map(|sequencers| sequencers.uris));
+    Ok(uris.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 async fn bootstrap(manager: &Node, sequencers: &[&Node], mediators: &[&Node]) -> Result<(), String> {

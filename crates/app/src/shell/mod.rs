@@ -1,10 +1,13 @@
 //! `concordat console` and `concordat run`: commands of the console for the nodes of a configuration, over their admin
 //! and Ledger APIs. Local nodes run in this process meanwhile, unless somebody answers on their ports already.
 //!
-//! `prompt.rs` where commands are typed · `nodes.rs` who can be reached · `commands.rs` what can be done with them.
+//! `prompt.rs` where commands are typed · `nodes.rs` who can be reached · `commands.rs` what can be done with them ·
+//! `objects.rs` what else scripts name · `connections.rs` connections to sequencers.
 
 mod commands;
+mod connections;
 mod nodes;
+mod objects;
 mod prompt;
 
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     daemon::{self, DaemonError, Running},
 };
 use ::config::{Config, LoadError};
-use ::console::{Argument, ConsoleError, Host, Interpreter, Member, Reference, Value};
+use ::console::{Argument, ConsoleError, Host, Interpreter, Member, Problem, Reference, Subject, Value};
 use nodes::{Kind, Node};
 use std::{
     collections::BTreeMap,
@@ -163,10 +166,11 @@ impl Shell {
     }
 }
 
+fn made(value: Result<Value, Problem>) -> Result<Value, String> {
+    value.map_err(|problem| problem.to_string())
+}
+
 const COLLECTIONS: [&str; 6] = ["nodes", "participants", "sequencers", "mediators", "domainManagers", "domains"];
-const IDENTIFIERS: [&str; 4] = ["PartyId", "ParticipantId", "DomainId", "UniqueIdentifier"];
-/// What makes identifiers of text.
-const FROM_TEXT: &str = "tryFromProtoPrimitive";
 const INTERRUPTED: &str = "interrupted";
 const GENERAL: [&str; 5] = [
     "health.status - The status of all nodes",
@@ -196,31 +200,37 @@ impl Host for Shell {
         }
         let kind = match name {
             "health" => "Health",
-            name if IDENTIFIERS.contains(&name) => "Identifiers",
-            name => collection(name).map(|_| "Nodes")?,
+            name => match collection(name) {
+                Some(_) => "Nodes",
+                None => return objects::global(name),
+            },
         };
         let reference = Reference { kind, label: name.into(), path: name.into() };
         Some(Value::Reference(reference.into()))
     }
 
     fn globals(&self) -> Vec<String> {
-        let others = COLLECTIONS.into_iter().chain(["health"]).chain(IDENTIFIERS);
+        let others = COLLECTIONS.into_iter().chain(["health"]).chain(objects::globals());
         self.nodes.keys().cloned().chain(others.map(String::from)).collect()
     }
 
     fn member(&self, of: &Reference, name: &str) -> Option<Member> {
         let (node, group) = of.path.split_once('/').unwrap_or((&of.path, ""));
         if let Some(node) = self.nodes.get(node) {
+            if group.is_empty() && name == "config" {
+                return node.config().ok().map(Member::Value);
+            }
             let path = if group.is_empty() { name.to_owned() } else { format!("{group}.{name}") };
             return match commands::find(node.kind, &path)? {
                 commands::Found::Command => Some(Member::Command),
                 commands::Found::Group => Some(Member::Value(Value::Reference(node.reference(&path).into()))),
             };
         }
-        match (node, name) {
-            ("health", "status") => return Some(Member::Command),
-            (node, FROM_TEXT | "apply") if IDENTIFIERS.contains(&node) => return Some(Member::Command),
-            _ => {}
+        if (node, name) == ("health", "status") {
+            return Some(Member::Command);
+        }
+        if let Some(member) = objects::member(of, name) {
+            return Some(member);
         }
         let kind = collection(node)?;
         let of_kind = |node: &Node| kind.is_none_or(|kind| node.kind == kind);
@@ -238,15 +248,17 @@ impl Host for Shell {
         match self.nodes.get(node) {
             Some(node) => commands::members(node.kind, group),
             None if node == "health" => vec!["status".into()],
-            None if IDENTIFIERS.contains(&node) => vec![FROM_TEXT.into()],
+            None if objects::members(node).is_some() => {
+                objects::members(node).into_iter().flatten().map(String::from).collect()
+            }
             None => ["all", "local", "remote"].map(String::from).to_vec(),
         }
     }
 
     fn call(&mut self, of: &Reference, command: &str, arguments: Vec<Argument>) -> Result<Value, String> {
         let (name, group) = of.path.split_once('/').unwrap_or((&of.path, ""));
-        if let Some(kind) = IDENTIFIERS.into_iter().find(|kind| *kind == of.path) {
-            return commands::identifier(kind, command == "apply", &arguments);
+        if of.kind == "Object" {
+            return objects::call(&self.nodes, &of.path, command, &arguments);
         }
         if of.path == "health" {
             let answer = self.wait_for(commands::all_statuses(self.nodes.values()));
@@ -264,6 +276,18 @@ impl Host for Shell {
         }
         let answer = self.wait_for(commands::call(&self.nodes, node, &path, arguments));
         answer.unwrap_or_else(|| Err(INTERRUPTED.into())).map_err(|why| format!("{name}: {why}"))
+    }
+
+    fn subject(&mut self, of: &Reference, command: &str, arguments: &[Argument]) -> Result<Subject, String> {
+        let (name, group) = of.path.split_once('/').unwrap_or((&of.path, ""));
+        let node = self.nodes.get(name).ok_or_else(|| format!("{command} takes no function"))?;
+        let path = if group.is_empty() { command.to_owned() } else { format!("{group}.{command}") };
+        let answer = self.wait_for(commands::subject(node, &path, arguments));
+        answer.unwrap_or_else(|| Err(INTERRUPTED.into())).map_err(|why| format!("{name}: {why}"))
+    }
+
+    fn method(&mut self, of: &Value, name: &str, arguments: &[Argument]) -> Option<Result<Value, String>> {
+        objects::method(&self.nodes, of, name, arguments)
     }
 
     fn print(&mut self, line: &str) {

@@ -1,14 +1,18 @@
 //! The nodes of a configuration, local and remote, as the console reaches them.
 
-use super::ShellError;
+use super::{ShellError, connections::Sequencers, made};
 use crate::{
     daemon::tls::{client, own_client},
     status::uri,
 };
-use ::config::{Api, Config, NodeCommon, RemoteKind};
-use ::console::Reference;
+use ::config::{Api, Config, NodeCommon, RemoteKind, Tls};
+use ::console::{Reference, Value};
 use rpc::{ChannelConfig, ClientTls, TlsError, connect_lazy};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 use tonic::transport::Channel;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +43,31 @@ pub(crate) struct Node {
     pub(crate) admin: Channel,
     /// Ledger API of a participant.
     pub(crate) ledger: Option<Channel>,
-    /// Public API of a sequencer or domain.
-    pub(crate) public: Option<String>,
+    /// Public API of a sequencer or domain, and a file of certificates that its own may be signed by.
+    pub(crate) public: Option<(String, Option<PathBuf>)>,
+    admin_api: Api,
+    second_api: Option<Api>,
 }
 
 impl Node {
+    /// How clients reach a sequencer or domain.
+    pub(crate) fn sequencers(&self) -> Result<Sequencers, String> {
+        let missing = || format!("{} has no public-api in the configuration", self.name);
+        let (uri, trust) = self.public.as_ref().ok_or_else(missing)?;
+        let read = |path: &PathBuf| fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()));
+        Ok(Sequencers { uris: vec![uri.clone()], trust: trust.as_ref().map(read).transpose()?.unwrap_or_default() })
+    }
+
+    /// Its `config`, as far as operators use it in scripts.
+    pub(crate) fn config(&self) -> Result<Value, String> {
+        let second = if self.kind == Kind::Participant { "ledgerApi" } else { "publicApi" };
+        let mut fields = vec![("adminApi", of_api(&self.admin_api)?)];
+        if let Some(api) = &self.second_api {
+            fields.push((second, of_api(api)?));
+        }
+        made(Value::record("LocalNodeConfig", fields))
+    }
+
     /// The node, or a group of its commands.
     pub(crate) fn reference(&self, group: &str) -> Reference {
         let (kind, title) = match self.kind {
@@ -56,6 +80,33 @@ impl Node {
         let path = if group.is_empty() { self.name.clone() } else { format!("{}/{group}", self.name) };
         Reference { kind, label: format!("{title} '{}'", self.name), path }
     }
+}
+
+fn of_api(api: &Api) -> Result<Value, String> {
+    let file = |path: &Path| {
+        let path = Value::Report("File", path.display().to_string().into());
+        made(Value::record("ExistingFile", vec![("file", path)]))
+    };
+    let tls = api.tls.as_ref().map(|tls| {
+        let version = made(Value::text(if tls.with_tls12 { "TLSv1.2" } else { "TLSv1.3" }))?;
+        made(Value::record(
+            "TlsBaseServerConfig",
+            vec![
+                ("certChainFile", file(&tls.identity.cert_chain)?),
+                ("privateKeyFile", file(&tls.identity.private_key)?),
+                ("minimumServerProtocolVersion", made(Value::option(Some(version)))?),
+            ],
+        ))
+    });
+    let port = made(Value::record("Port", vec![("n", Value::Int(api.port.into()))]))?;
+    made(Value::record(
+        "ServerConfig",
+        vec![
+            ("address", made(Value::text(&api.address))?),
+            ("port", port),
+            ("tls", made(Value::option(tls.transpose()?))?),
+        ],
+    ))
 }
 
 pub(crate) fn all(config: &Config) -> Result<BTreeMap<String, Node>, ShellError> {
@@ -131,12 +182,18 @@ fn node(
         connect_lazy(&uri(api, tls.is_some()), &config).map_err(failed)
     };
     let is_participant = kind == Kind::Participant;
+    let public = |(api, tls): &Server<'_>| {
+        let of = |tls: &Tls| tls.trust.clone().unwrap_or_else(|| tls.identity.cert_chain.clone());
+        (uri(api, tls.is_some()), api.tls.as_deref().map(of))
+    };
     Ok(Node {
         name: name.into(),
         kind,
         is_local,
         admin: channel(admin)?,
         ledger: second.filter(|_| is_participant).map(channel).transpose()?,
-        public: second.filter(|_| !is_participant).map(|(api, tls)| uri(api, tls.is_some())),
+        public: second.filter(|_| !is_participant).map(public),
+        admin_api: admin.0.clone(),
+        second_api: second.map(|(api, _)| (*api).clone()),
     })
 }

@@ -111,14 +111,14 @@ async fn commands_are_typed_to_nodes_that_run() {
         "res1: ParticipantId = PAR::participant1::1220",
         "res2: NodeStatus = Participant id: PAR::participant1::1220",
         "\nActive: true\n",
-        "(DomainConnectionConfig(domain = Domain 'mydomain', domainId = ",
+        "  (\n    DomainConnectionConfig(\n      domain = Domain 'mydomain',\n      sequencerConnections = Sequencer ",
         "res4: Boolean = false",
         "bob : PartyId = Bob::1220",
         "res6: Seq[ListPartiesResult] = Vector(ListPartiesResult(party = Bob::1220",
         "res7: Map[ParticipantReference, String] = Map(\n  Participant 'participant1' -> \"",
         "res8: Boolean = true",
         "participant1 - Participant 'participant1'",
-        "domains.connect_multi(alias, connections, synchronize) - ",
+        "domains.connect_multi(alias, connections) - ",
     ] {
         assert!(text.contains(expected), "{expected} is missing: {text}");
     }
@@ -148,4 +148,74 @@ fn a_manual_connection_is_left_to_operators_at_the_next_start() {
     assert_eq!(console(&format!("{found}{connect}{connected}")), "1\n");
     let registered = "println(participant1.domains.is_registered(\"sequencer1\"))\n";
     assert_eq!(console(&format!("{connected}{registered}{connect}{connected}")), "0\ntrue\n1\n");
+}
+
+/// Of what is not left to operators, a restart connects all; of the rest nothing.
+#[test]
+fn connections_are_registered_changed_ended_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, overrides) = network(folder.path());
+    let waits =
+        "utils.retry_until_true(60.seconds)(Seq(mediator1, manager1, participant1).forall(n => n.health.active))\n";
+    let console = |entries: &str| {
+        let output = console(folder.path(), &config, &overrides, &format!("{waits}{entries}"));
+        let (text, error) = texts(&output);
+        (text, error)
+    };
+    let (text, error) = console(
+        "manager1.setup.bootstrap_domain(Seq(sequencer1), Seq(mediator1))
+         val unknown = DomainConnectionConfig(\"mydomain\", sequencer1, domainId = Some(participant1.id.uid))
+         participant1.domains.register(unknown)
+         participant1.domains.register(DomainConnectionConfig(\"mydomain\", sequencer1, priority = 3))
+         println(participant1.domains.is_registered(\"mydomain\"), participant1.domains.is_connected(manager1.id))
+         participant1.parties.enable(\"early\")
+         participant1.domains.register(DomainConnectionConfig(\"mydomain\", sequencer1, priority = 4))
+         participant1.domains.register(DomainConnectionConfig(\"second\", sequencer1))
+         participant1.domains.reconnect(\"mydomain\")
+         participant1.domains.id_of(\"mydomain\") == manager1.id
+         participant1.parties.enable(\"alice\")
+         participant1.domains.modify(\"mydomain\", _.copy(priority = 20))
+         participant1.domains.modify(\"mydomain\", _.copy(domain = \"other\"))
+         participant1.domains.modify(\"mydomain\", _.copy(sequencerConnections = \"http://127.0.0.1:1\"))
+         participant1.domains.disconnect(\"mydomain\")
+         println(participant1.domains.list_connected().size)
+         participant1.parties.enable(\"bob\")
+         participant1.domains.reconnect(\"mydomain\", retry = false)
+         participant1.domains.reconnect(\"mydomain\")
+         participant1.domains.disconnect_all()
+         participant1.domains.modify(\"mydomain\", c => c.copy(sequencerConnections = SequencerConnections.single(sequencer1)))
+         participant1.domains.reconnect_all()
+         participant1.parties.enable(\"carol\")
+         println(participant1.domains.config(\"mydomain\").get.priority)
+         participant1.domains.disconnect(\"mydomain\")
+         participant1.domains.reconnect(\"mydomian\")
+",
+    );
+    let errors: Vec<&str> = error.lines().filter(|line| line.starts_with("ERROR")).collect();
+    let expected = [
+        "SYNCHRONIZER_ID_MISMATCH",
+        "NOT_CONNECTED_TO_ANY_SYNCHRONIZER",
+        "SYNC_SERVICE_ALREADY_ADDED",
+        "SYNC_SERVICE_ALREADY_ADDED",
+        "mydomain cannot be given another name",
+        "NOT_CONNECTED_TO_ANY_SYNCHRONIZER",
+        "SYNCHRONIZER_IS_NOT_AVAILABLE",
+        "SYNC_SERVICE_UNKNOWN_SYNCHRONIZER",
+    ];
+    assert_eq!(errors.len(), expected.len(), "{error}");
+    for (error, expected) in errors.iter().zip(expected) {
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    assert!(text.contains("true\n"), "{text}");
+    for result in ["Boolean = true", "alice::1220", "\n0\n", "Boolean = false", "carol::1220", "\n20\n"] {
+        assert!(text.contains(result), "{result}: {text}");
+    }
+
+    let connected = "println(participant1.domains.list_connected().size)\n";
+    let to_operators = "participant1.domains.modify(\"mydomain\", _.copy(manualConnect = true))\n";
+    assert_eq!(
+        console(&format!("{connected}participant1.parties.enable(\"dave\")\n{to_operators}")).0.lines().next(),
+        Some("1")
+    );
+    assert_eq!(console(connected).0, "0\n");
 }

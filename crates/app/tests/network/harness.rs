@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tonic::transport::Channel;
-use wire::concordat::admin::v1::{ConnectSynchronizerRequest, NodeStatus, StatusRequest};
+use wire::concordat::admin::v1::{ConnectSynchronizerRequest, NodeStatus, StatusRequest, SynchronizerConfig};
 
 /// Only a run that hangs reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -174,7 +174,8 @@ impl Participant {
     }
 
     pub(crate) async fn connect_to(&self, sequencers: Vec<String>) {
-        let request = ConnectSynchronizerRequest { alias: "mydomain".into(), sequencers, manual_connect: false };
+        let config = SynchronizerConfig { alias: "mydomain".into(), sequencers, ..SynchronizerConfig::default() };
+        let request = ConnectSynchronizerRequest { config: Some(config) };
         ParticipantAdminServiceClient::new(self.admin.clone()).connect_synchronizer(request).await.unwrap();
     }
 

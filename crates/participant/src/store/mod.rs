@@ -11,10 +11,11 @@ use transaction::codec::{Reader, Writer};
 /// Steps of this room's tables.
 pub const MIGRATIONS: Migrations = Migrations {
     component: "participant",
-    steps: &[Migration {
-        version: 1,
-        name: "clean point, submissions in flight, acceptances, synchronizers",
-        sql: "create table participant_clean (synchronizer text not null primary key, clean bigint not null);
+    steps: &[
+        Migration {
+            version: 1,
+            name: "clean point, submissions in flight, acceptances, synchronizers",
+            sql: "create table participant_clean (synchronizer text not null primary key, clean bigint not null);
               create table participant_in_flight (
                 message_id text not null primary key, epoch bigint not null, change_id bytea not null,
                 root_hash bytea not null, submitter bytea not null, sequenced bigint);
@@ -24,7 +25,14 @@ pub const MIGRATIONS: Migrations = Migrations {
               create table participant_synchronizers (
                 alias text not null primary key, synchronizer text not null, sequencers text not null,
                 manual_connect boolean not null, connected boolean not null)",
-    }],
+        },
+        Migration {
+            version: 2,
+            name: "priority and trusted certificates of synchronizers",
+            sql: "alter table participant_synchronizers add column priority bigint not null default 0;
+              alter table participant_synchronizers add column trust text",
+        },
+    ],
 };
 
 const CLEAN: &str = "select clean from participant_clean where synchronizer = $1";
@@ -32,24 +40,35 @@ const IN_FLIGHT: &str = "select message_id, change_id, root_hash, submitter, seq
 const SEQUENCED: &str = "update participant_in_flight set sequenced = $2 where message_id = $1";
 const COMPLETE: &str = "delete from participant_in_flight where message_id = $1";
 const ACCEPTANCES: &str = "select change_id, ledger_offset, published, submission_id from participant_acceptances where change_id in blobs($1)";
-const SYNCHRONIZERS: &str =
-    "select alias, synchronizer, sequencers, manual_connect, connected from participant_synchronizers order by alias";
+const SYNCHRONIZERS: &str = "select alias, synchronizer, sequencers, manual_connect, connected, priority, trust
+                             from participant_synchronizers order by priority desc, alias";
 
 /// Every statement, for the test that prepares them on every engine.
 #[doc(hidden)]
 pub const STATEMENTS: &[&str] = &[CLEAN, IN_FLIGHT, SEQUENCED, COMPLETE, ACCEPTANCES, SYNCHRONIZERS];
 
-/// A synchronizer that the participant was told of.
+/// How a participant is told to reach a synchronizer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
+pub struct SynchronizerConfig {
     /// The participant's own name for it.
     pub alias: String,
-    /// Its id.
-    pub synchronizer: SynchronizerId,
     /// `http://host:port` of its sequencers.
     pub sequencers: Vec<String>,
     /// Not connected again by itself after a takeover or restart.
     pub manual_connect: bool,
+    /// Of those that could be connected, the one with the highest is.
+    pub priority: i32,
+    /// Certificates, PEM, that sequencers' may be signed by; else the machine's count.
+    pub trust: Option<String>,
+}
+
+/// A synchronizer that the participant was told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// What it was told.
+    pub config: SynchronizerConfig,
+    /// Its id.
+    pub synchronizer: SynchronizerId,
     /// Whether it is to be connected now.
     pub connected: bool,
 }
@@ -132,29 +151,33 @@ pub(crate) async fn acceptances(db: &Db, changes: &[Hash]) -> Result<BTreeMap<Ha
 }
 
 pub(crate) fn synchronizer_row(registered: &Registered) -> Statement {
+    let config = &registered.config;
     let row = vec![
-        registered.alias.as_str().into(),
+        config.alias.as_str().into(),
         registered.synchronizer.to_string().into(),
-        registered.sequencers.join(" ").into(),
-        registered.manual_connect.into(),
+        config.sequencers.join(" ").into(),
+        config.manual_connect.into(),
         registered.connected.into(),
+        i64::from(config.priority).into(),
+        config.trust.as_deref().into(),
     ];
-    let columns = &["alias", "synchronizer", "sequencers", "manual_connect", "connected"];
+    let columns = &["alias", "synchronizer", "sequencers", "manual_connect", "connected", "priority", "trust"];
     Statement::upsert("participant_synchronizers", &["alias"], columns, vec![row])
 }
 
-/// All synchronizers that the participant was told of.
+/// All synchronizers that the participant was told of, those with the highest priority first.
 pub async fn synchronizers(db: &Db) -> Result<Vec<Registered>> {
     let rows = db.query(SYNCHRONIZERS, vec![]).await?;
     rows.iter()
         .map(|row| {
-            Ok(Registered {
+            let config = SynchronizerConfig {
                 alias: row.text(0)?.to_owned(),
-                synchronizer: row.text(1)?.parse().map_err(corrupt)?,
                 sequencers: row.text(2)?.split_whitespace().map(str::to_owned).collect(),
                 manual_connect: row.bool(3)?,
-                connected: row.bool(4)?,
-            })
+                priority: row.int(5)?.try_into().map_err(corrupt)?,
+                trust: row.opt_text(6)?.map(str::to_owned),
+            };
+            Ok(Registered { config, synchronizer: row.text(1)?.parse().map_err(corrupt)?, connected: row.bool(4)? })
         })
         .collect()
 }

@@ -190,7 +190,14 @@ impl World {
         )
         .await
         .unwrap();
-        let registered = active.register("sync".into(), self.endpoints.clone(), false).await.unwrap();
+        let config = participant::SynchronizerConfig {
+            alias: "sync".into(),
+            sequencers: self.endpoints.clone(),
+            manual_connect: false,
+            priority: 0,
+            trust: None,
+        };
+        let registered = active.register_and_connect(config, None).await.unwrap();
         assert_eq!(registered.synchronizer, self.synchronizer);
         let here = watch::Sender::new(Some(active.clone()));
         let id = watch::Sender::new(Some(active.id().clone()));

@@ -21,7 +21,7 @@ pub(super) async fn shown(node: &Node) -> Result<Value, String> {
     let (status, process) = ask(node).await?;
     let mut connected = Vec::new();
     if node.kind == Kind::Participant && status.initialized {
-        connected = super::registered(node).await?;
+        connected = super::domains::registered(node).await?;
         connected.retain(|synchronizer| synchronizer.connected);
     }
     let connected: Vec<String> = connected.into_iter().map(|synchronizer| synchronizer.synchronizer_id).collect();

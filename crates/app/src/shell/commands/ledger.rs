@@ -1,6 +1,7 @@
 //! Commands that ask a participant's Ledger API.
 
-use super::{NOT_SERVED, Node, argument, check, made, refused};
+use super::{NOT_SERVED, Node, argument, check, refused};
+use crate::shell::made;
 use ::console::{Argument, Value};
 use canton_proto::com::daml::ledger::api::v2::admin::{
     AllocatePartyRequest, ListKnownPackagesRequest, ListKnownPartiesRequest, UploadDarFileRequest,
