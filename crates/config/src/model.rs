@@ -47,6 +47,15 @@ pub enum HealthCheck {
         /// Of this node.
         node: String,
     },
+    /// While a participant of this process answers its own pings.
+    Ping {
+        /// Which.
+        participant: String,
+        /// Between two pings.
+        interval: Duration,
+        /// For an answer.
+        timeout: Duration,
+    },
 }
 
 /// What every node has.

@@ -8,7 +8,7 @@ use crate::{
     tls,
     tree::Tree,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 const MAX_NAME_CHARS: usize = 30;
 /// From one node of a kind to the next.
@@ -235,6 +235,10 @@ fn names_are_unique(tree: &mut Tree, problems: &mut Problems) {
     }
 }
 
+/// Of the check by pings, in seconds, where nothing is said: between two, and for an answer.
+const PING_INTERVAL: u64 = 30;
+const PING_TIMEOUT: u64 = 10;
+
 fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
     let names: Vec<String> =
         LOCAL.iter().flat_map(|kind| tree.named(kind).map(|(n, _)| n.clone()).collect::<Vec<_>>()).collect();
@@ -256,11 +260,15 @@ fn health(tree: &mut Tree, problems: &mut Problems) -> Option<Health> {
     let check = match health.text("check.type") {
         Some("always-healthy") => HealthCheck::AlwaysHealthy,
         Some("ping") => {
-            known("check.participant", &participants);
-            let (origin, path) = health.place("check.type");
-            let text = "ping is not supported by this version; use is-active or always-healthy";
-            problems.unsupported(&origin, &path, text);
-            HealthCheck::AlwaysHealthy
+            let participant = known("check.participant", &participants).or_else(|| participants.first().cloned());
+            let participant = participant.unwrap_or_else(|| {
+                let text = "no participant runs here that could be pinged; use is-active or always-healthy";
+                health.error("check.type", Code::InvalidValue, problems, text);
+                String::new()
+            });
+            let read = |key, usual| health.read(key).unwrap_or(Duration::from_secs(usual));
+            let (interval, timeout) = (read("check.interval", PING_INTERVAL), read("check.timeout", PING_TIMEOUT));
+            HealthCheck::Ping { participant, interval, timeout }
         }
         Some(_) => {
             let named = known("check.node", &names).or_else(|| known("check.participant", &names));

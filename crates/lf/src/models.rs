@@ -6,10 +6,20 @@ use base::{PackageName, PackageVersion};
 /// (see `models/iou.lf`): an offer binds the issuer, acceptance both, and a transfer needs the new owner's acceptance.
 #[must_use]
 pub fn iou() -> Vec<u8> {
-    let name = PackageName::new("concordat-iou").expect("the name is one");
+    assembled("concordat-iou", include_str!("../models/iou.lf"))
+}
+
+/// A DAR with the package `concordat-admin` 1.0.0, which every participant has. Template `Ping` of module `PingPong` is
+/// created by one participant, and its choice `Respond` exercised by the other (see `models/admin.lf`).
+#[must_use]
+pub fn admin() -> Vec<u8> {
+    assembled("concordat-admin", include_str!("../models/admin.lf"))
+}
+
+fn assembled(name: &str, text: &str) -> Vec<u8> {
+    let name = PackageName::new(name).expect("the name is one");
     let version = PackageVersion::new("1.0.0").expect("the version is one");
-    crate::assemble(include_str!("../models/iou.lf"), &name, &version)
-        .expect("a test assembles the project's own model")
+    crate::assemble(text, &name, &version).expect("a test assembles the project's own models")
 }
 
 #[cfg(test)]
@@ -32,5 +42,15 @@ mod tests {
             assert!(archive.consuming);
         }
         assert_eq!(iou(), iou());
+    }
+
+    #[test]
+    fn participants_share_a_model_of_their_own() {
+        let dar = read_dar(&admin()).unwrap();
+        // Participants of another version would not know another package.
+        assert_eq!(dar.main().id().as_str(), "8222717d194b398ec811bc3ddbe9f74cf7a941ba7829c33e6edc838349a0398f");
+        let templates: Vec<_> =
+            dar.main().all_templates().map(|(_, t)| (t.name.to_string(), t.choices.len())).collect();
+        assert_eq!(templates, [("Ping".into(), 2)]);
     }
 }

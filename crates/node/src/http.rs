@@ -89,12 +89,12 @@ impl HealthServer {
 }
 
 async fn health(State(shared): State<Shared>) -> Response {
-    let outcome = match &shared.check {
-        Check::AlwaysHealthy => Ok(()),
-        Check::IsActive { node } => shared.nodes.is_active(node.as_deref()),
-        Check::Probe(probe) => probe().await,
-    };
-    answer(outcome, StatusCode::INTERNAL_SERVER_ERROR)
+    match &shared.check {
+        Check::AlwaysHealthy => answer(Ok(()), StatusCode::INTERNAL_SERVER_ERROR),
+        // As the field answers.
+        Check::IsActive { node } => answer(shared.nodes.is_active(node.as_deref()), StatusCode::INTERNAL_SERVER_ERROR),
+        Check::Probe(probe) => answer(probe().await, StatusCode::SERVICE_UNAVAILABLE),
+    }
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {

@@ -4,6 +4,7 @@ use crate::{
     ParticipantError,
     interpreter::Interpreter,
     packages,
+    ping::{self, Workflows},
     shell::{Connection, Shell},
     store::{self, Registered},
 };
@@ -39,6 +40,10 @@ pub struct Active {
     connected: RwLock<Option<Connected>>,
     /// Held by what changes connections, so that one change comes after the other.
     pub(crate) changing: Mutex<()>,
+    /// The same for what it vets: the next change builds on the one before.
+    pub(crate) vetting: Mutex<()>,
+    /// Once it is installed.
+    pub(crate) workflows: Option<Workflows>,
 }
 
 /// A connection, and the tasks that it is made of.
@@ -49,13 +54,14 @@ struct Connected {
 
 impl Active {
     /// Takes over: loads or makes the identity, and makes all packages known. `client` says how sequencers
-    /// are called.
+    /// are called, `with_workflows` whether participants can ping it.
     pub async fn begin(
         db: Db,
         epoch: Epoch,
         name: &str,
         interpreter: Arc<dyn Interpreter>,
         client: ClientConfig,
+        with_workflows: bool,
         tasks: Tasks,
     ) -> Result<Arc<Self>, ParticipantError> {
         let identity = match Identity::load(&db).await? {
@@ -70,7 +76,7 @@ impl Active {
         let me = ParticipantId(identity.uid().clone());
         let ledger = Ledger::new(db.clone());
         packages::load(&ledger, &interpreter, &tasks).await?;
-        Ok(Arc::new(Self {
+        let mut active = Self {
             db,
             epoch,
             identity,
@@ -81,7 +87,13 @@ impl Active {
             client,
             connected: RwLock::default(),
             changing: Mutex::default(),
-        }))
+            vetting: Mutex::default(),
+            workflows: None,
+        };
+        if with_workflows {
+            active.workflows = Some(Workflows::install(&active).await?);
+        }
+        Ok(Arc::new(active))
     }
 
     /// The participant's id.
@@ -105,7 +117,11 @@ impl Active {
     }
 
     /// Recovers the state of a synchronizer and starts its loop.
-    pub(crate) async fn connect(&self, registered: &Registered, config: ClientConfig) -> Result<(), ParticipantError> {
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        registered: &Registered,
+        config: ClientConfig,
+    ) -> Result<(), ParticipantError> {
         if self.connection().is_some() {
             return Ok(());
         }
@@ -136,6 +152,7 @@ impl Active {
             time: time.subscribe(),
             registered: registered.clone(),
         };
+        let (pings, to_answer) = mpsc::channel(ping::WAITING);
         let events = client.subscribe(clean, Arc::new(keys.clone()), &tasks);
         let shell = Shell {
             db: self.db.clone(),
@@ -155,6 +172,8 @@ impl Active {
             topology,
             time,
             registered,
+            workflows: self.workflows.clone(),
+            pings,
         };
         tracing::info!(epoch = self.epoch.number(), ?clean, waiting, "participant resumes");
         let work = tasks.spawn("participant", shell.run(events, inbox));
@@ -162,6 +181,9 @@ impl Active {
         let watch = async move { work.await.map_err(|ended| ended.to_string())?.map_err(|error| error.to_string()) };
         self.tasks.spawn_essential("participant", watch).detach();
         *self.connected.write().unwrap_or_else(PoisonError::into_inner) = Some(Connected { connection, supervisor });
+        if let Some(workflows) = self.workflows.clone() {
+            tasks.spawn_cancellable("answer pings", ping::answer(self.clone(), workflows, to_answer)).detach();
+        }
         Ok(())
     }
 }

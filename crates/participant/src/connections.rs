@@ -60,7 +60,7 @@ impl Active {
     }
 
     /// Onboards and connects, unless the synchronizer is not to be connected any more.
-    async fn enter(&self, alias: &str) -> Result<(), ParticipantError> {
+    async fn enter(self: &Arc<Self>, alias: &str) -> Result<(), ParticipantError> {
         let _alone = self.changing.lock().await;
         let registered = self.registered(alias).await?;
         if !registered.connected {
@@ -92,7 +92,7 @@ impl Active {
     /// Registers a synchronizer in place of what the alias stood for, and connects to it. Connecting again changes
     /// nothing.
     pub async fn register_and_connect(
-        &self,
+        self: &Arc<Self>,
         config: SynchronizerConfig,
         expected: Option<&SynchronizerId>,
     ) -> Result<Registered, ParticipantError> {
@@ -167,11 +167,11 @@ impl Active {
         Ok(())
     }
 
-    async fn connect_registered(&self, registered: Registered) -> Result<Registered, ParticipantError> {
+    async fn connect_registered(self: &Arc<Self>, registered: Registered) -> Result<Registered, ParticipantError> {
         self.check_second(&registered.synchronizer).await?;
         let registered = Registered { connected: true, ..registered };
         let client = self.client_of(&registered.config)?;
-        onboarding::onboard(&self.identity, &self.me, &registered, &client).await?;
+        onboarding::onboard(self, &registered, &client).await?;
         self.store(&registered).await?;
         self.connect(&registered, client).await?;
         Ok(registered)

@@ -57,6 +57,9 @@ pub enum ParticipantError {
         /// What answers.
         found: String,
     },
+    /// No sign of life.
+    #[error("the ping failed: {0}")]
+    Ping(String),
     /// A connection cannot be made with these settings.
     #[error("{0}")]
     Connection(String),
@@ -106,6 +109,7 @@ impl Coded for ParticipantError {
             Self::NotConnected => codes::NOT_CONNECTED_TO_ANY_SYNCHRONIZER,
             Self::SecondSynchronizer(_) => codes::ANOTHER_SYNCHRONIZER_IS_CONNECTED,
             Self::UnknownAlias(_) => codes::SYNC_SERVICE_UNKNOWN_SYNCHRONIZER,
+            Self::Ping(_) => codes::PING_FAILED,
             Self::AlreadyRegistered(_) => codes::SYNC_SERVICE_ALREADY_ADDED,
             Self::OtherSynchronizer { .. } => codes::SYNCHRONIZER_ID_MISMATCH,
             Self::NotHosted(_) => codes::PARTY_NOT_HOSTED,

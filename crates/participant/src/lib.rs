@@ -3,7 +3,7 @@
 //! `active.rs` what an active participant has, and how it takes over · `connections.rs` to which synchronizers it is
 //! connected · `shell.rs` the loop: events and commands in, one fenced transaction, then requests and responses out ·
 //! `submit.rs` a command on its way · `onboarding.rs` topology that it asks for · `packages.rs` packages into the engine ·
-//! `writes.rs` the writes of the Ledger API · `interpreter.rs` what is needed of an engine · `engine.rs` the engine ·
+//! `ping.rs` signs of life ·//! `writes.rs` the writes of the Ledger API · `interpreter.rs` what is needed of an engine · `engine.rs` the engine ·
 //! `store/` the tables.
 //!
 //! A passive replica has none of this but the tables: it serves reads from the ledger, and passes writes on.
@@ -15,6 +15,7 @@ mod error;
 mod interpreter;
 mod onboarding;
 mod packages;
+mod ping;
 mod shell;
 mod store;
 mod submit;

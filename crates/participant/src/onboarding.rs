@@ -1,8 +1,8 @@
 //! Topology changes that a participant asks for: its own onboarding, parties, packages (spec/protocol.md §6.7).
 
 use crate::{ParticipantError, active::Active, shell::Connection, store::Registered};
-use base::{MessageId, PackageId, ParticipantId, Timestamp};
-use identity::{Identity, random};
+use base::{MessageId, PackageId, Timestamp};
+use identity::random;
 use protocol::{
     message::EnvelopeContent,
     sequencing::{Envelope, Recipients, Submission},
@@ -25,16 +25,17 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Becomes a member of the synchronizer, unless it is one already.
 pub(crate) async fn onboard(
-    identity: &Identity,
-    me: &ParticipantId,
+    active: &Active,
     registered: &Registered,
     config: &ClientConfig,
 ) -> Result<(), ParticipantError> {
+    let Active { identity, me, workflows, .. } = active;
     if Synchronizer::is_active(config, &me.member()).await? {
         return Ok(());
     }
     let empty = TopologyState::of(registered.synchronizer.clone());
     let mut mappings = build::participant(me, identity.root_key(), &identity.message_keys());
+    mappings.extend(workflows.iter().map(|workflows| build::vetting(me, workflows.packages())));
     mappings.push(build::join(me, &registered.synchronizer));
     let signed: Vec<_> = mappings.into_iter().map(|m| identity.authorize(&empty, m).encode()).collect();
     let member = me.member();
@@ -75,6 +76,7 @@ pub(crate) async fn host(active: &Active, party: &base::Uid) -> Result<(), Parti
 
 /// Vets packages beside those that are vetted already, and waits until that is in force.
 pub(crate) async fn vet(active: &Active, packages: &BTreeSet<PackageId>) -> Result<(), ParticipantError> {
+    let _alone = active.vetting.lock().await;
     let connection = active.connection().ok_or(ParticipantError::NotConnected)?;
     let state = connection.topology.borrow().clone();
     let vetted = state.head().vetted(&active.me).cloned().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The loop of an active participant on one synchronizer: take what waits, step through it, store everything in one
 //! fenced transaction, then send.
 
-use crate::{ParticipantError, interpreter::Interpreter, store, submit};
+use crate::{ParticipantError, interpreter::Interpreter, ping::Workflows, store, submit};
 use ::ledger::{
     Command, Completion, CompletionOutcome, Ledger, Publication, Update, load_contracts, party_row, publish,
 };
@@ -13,7 +13,7 @@ use participant_core::{
     deduplication::Acceptance,
 };
 use protocol::{
-    ConfirmationRequest,
+    ConfirmationRequest, Contract,
     message::{EnvelopeContent, Signed},
     sequencing::{Envelope, Recipients, Submission},
     tree::DeduplicationPeriod,
@@ -74,6 +74,8 @@ pub(crate) struct Shell {
     pub(crate) time: watch::Sender<Option<Timestamp>>,
     pub(crate) registered: broadcast::Sender<RegisterResponse>,
     pub(crate) tasks: Tasks,
+    pub(crate) workflows: Option<Workflows>,
+    pub(crate) pings: mpsc::Sender<Contract>,
 }
 
 pub(crate) type Events = mpsc::Receiver<Result<Received, SubscriptionError>>;
@@ -104,6 +106,8 @@ impl Shell {
                         self.gather(&mut backlog, &mut events).map_err(Into::into)
                     }
                     Some(Err(error)) => Err(error.into()),
+                    // The subscription ends with the scope, and may do so first.
+                    None if stopped.is_cancelled() => return Ok(()),
                     None => Err(ParticipantError::BecamePassive),
                 },
             };
@@ -238,7 +242,17 @@ impl Shell {
             Effect::Clean(at) => self.acknowledger.clean(at),
             Effect::Registered(response) => drop(self.registered.send(response)),
             Effect::Alarm(text) => tracing::warn!("participant: {text}"),
-            Effect::Register(_) | Effect::Sequenced { .. } | Effect::Publish(_) => {}
+            Effect::Publish(entry) => self.pings(&entry),
+            Effect::Register(_) | Effect::Sequenced { .. } => {}
+        }
+    }
+
+    /// Leaves to others what asks this participant for a sign of life.
+    fn pings(&self, entry: &Publish) {
+        let (Some(workflows), Some(update)) = (&self.workflows, &entry.update) else { return };
+        for contract in update.contracts.iter().filter(|contract| workflows.is_for(contract, &self.me.0.party())) {
+            // Where so many wait, whoever asks learns that this participant does not keep up.
+            let _ = self.pings.try_send(contract.clone());
         }
     }
 

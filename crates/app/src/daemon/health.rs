@@ -7,6 +7,9 @@ use super::{
 use ::config::{Api, Health, HealthCheck, NodeCommon};
 use ::node::{Check, HealthServer};
 use ::rpc::{HealthReporter, Listen, Port, Services};
+use futures::future::FutureExt as _;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
 
 /// `monitoring.health`.
 pub(crate) async fn serve_process(host: &Host, health: &Health) -> Result<(), DaemonError> {
@@ -16,9 +19,30 @@ pub(crate) async fn serve_process(host: &Host, health: &Health) -> Result<(), Da
     let check = match &health.check {
         HealthCheck::AlwaysHealthy => Check::AlwaysHealthy,
         HealthCheck::IsActive { node } => Check::IsActive { node: Some(node.clone()) },
+        HealthCheck::Ping { participant, interval, timeout } => ping(host, participant, *interval, *timeout),
     };
     server.serve(host.nodes.clone(), check, &host.tasks);
     Ok(())
+}
+
+/// A participant pings itself again and again; what became of the last ping is answered.
+fn ping(host: &Host, participant: &str, interval: Duration, timeout: Duration) -> Check {
+    let last = watch::Sender::new(Err("no ping has been answered yet".to_owned()));
+    let shown = last.subscribe();
+    let (participants, name) = (host.participants.clone(), participant.to_owned());
+    let pings = async move {
+        loop {
+            let active = participants.active(&name);
+            let outcome = match active {
+                None => Err(format!("{name} is not active here")),
+                Some(active) => active.ping(active.id(), timeout).await.map(drop).map_err(|why| why.to_string()),
+            };
+            drop(last.send_replace(outcome));
+            tokio::time::sleep(interval).await;
+        }
+    };
+    host.tasks.spawn_cancellable("ping", pings).detach();
+    Check::Probe(Arc::new(move || std::future::ready(shown.borrow().clone()).boxed()))
 }
 
 /// `monitoring` of a node. Reports to the returned handle are answered on the port of its gRPC health.

@@ -15,6 +15,10 @@ use ::store::{Db, Guard, Migrations, StoreError};
 use ::tasks::Tasks;
 use ::wire::concordat::admin::v1::PortStatus;
 use futures::future::BoxFuture;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::sync::watch;
 use tonic::Status;
 
@@ -29,6 +33,25 @@ pub(crate) struct Host {
     /// Ends after `tasks`.
     pub(crate) databases: Tasks,
     pub(crate) tasks: Tasks,
+    pub(crate) participants: Participants,
+}
+
+type Here = watch::Receiver<Option<Arc<::participant::Active>>>;
+
+/// The participants of the process, for who watches over them.
+#[derive(Clone, Default)]
+pub(crate) struct Participants(Arc<Mutex<BTreeMap<String, Here>>>);
+
+impl Participants {
+    pub(crate) fn register(&self, name: &str, here: Here) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), here);
+    }
+
+    /// What the participant of this name does here while it is active.
+    pub(crate) fn active(&self, name: &str) -> Option<Arc<::participant::Active>> {
+        let here = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()?;
+        here.borrow().clone()
+    }
 }
 
 impl Host {

@@ -24,7 +24,7 @@ use ::node::{Nodes, PartError};
 use ::rpc::ServeError;
 use ::sequencer::SequencerError;
 use ::store::StoreError;
-use host::Host;
+use host::{Host, Participants};
 use std::{io, path::PathBuf, time::Duration};
 use tasks::{Supervisor, Tasks};
 use tokio::signal::unix::{SignalKind, signal};
@@ -95,6 +95,7 @@ impl Running {
             allow_plaintext: config.allow_plaintext,
             databases: tasks,
             tasks: node_tasks.clone(),
+            participants: Participants::default(),
         };
         match start(&host, config).await {
             Ok(()) => Ok(Self { tasks: node_tasks, supervisor }),
@@ -133,7 +134,7 @@ pub(crate) fn load(source: &Source) -> Result<Config, LoadError> {
 pub(crate) async fn run(source: &Source, bootstrap: Option<PathBuf>, tasks: Tasks) -> Result<(), DaemonError> {
     let config = load(source)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let shell = bootstrap.map(|path| Ok::<_, ShellError>((path, Shell::new(&config)?))).transpose()?;
+    let shell = bootstrap.map(|path| Ok::<_, ShellError>((path, Shell::new(&config, source)?))).transpose()?;
     let running = Running::start(config, tasks).await?;
     let scope = running.tasks().clone();
     let script = async {

@@ -22,9 +22,12 @@ use ::store::{Db, Epoch};
 use ::tasks::Tasks;
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
+
+/// For an answer to a ping that names no other limit.
+const PING: Duration = Duration::from_secs(20);
 
 pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<(), DaemonError> {
     let node = &config.node;
@@ -44,6 +47,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     let failed = |source| DaemonError::Store { node: node.name.clone(), source };
     let replica_config = replica_config(node, NodeKind::Participant, &admin, Some(&ledger_port));
     let replica = Replica::start(db.clone(), replica_config, part.clone(), &host.tasks).map_err(failed)?;
+    host.participants.register(&node.name, part.here.subscribe());
     follow_packages(&db, interpreter.clone(), &host.tasks);
     host.follow(&db, &part.id, |db| {
         async move { Ok(Identity::load(&db).await?.map(|identity| ParticipantId(identity.uid().clone()))) }.boxed()
@@ -104,7 +108,8 @@ impl Part for Participant {
         async move {
             let interpreter = self.interpreter.clone();
             let active =
-                Active::begin(self.db.clone(), epoch, &self.name, interpreter, self.client.clone(), tasks).await?;
+                Active::begin(self.db.clone(), epoch, &self.name, interpreter, self.client.clone(), true, tasks)
+                    .await?;
             active.reconnect().await?;
             self.id.send_replace(Some(active.id().clone()));
             self.here.send_replace(Some(active));
@@ -207,6 +212,14 @@ impl ParticipantAdminService for Participant {
     ) -> Result<Response<DisconnectSynchronizerResponse>, Status> {
         self.active()?.disconnect(&request.into_inner().alias).await.map_err(refuse)?;
         Ok(Response::new(DisconnectSynchronizerResponse {}))
+    }
+
+    async fn ping(&self, request: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
+        let request = request.into_inner();
+        let other = request.participant_id.parse().map_err(unreadable).map_err(refuse)?;
+        let timeout = if request.timeout_ms == 0 { PING } else { Duration::from_millis(request.timeout_ms) };
+        let took = self.active()?.ping(&other, timeout).await.map_err(refuse)?;
+        Ok(Response::new(PingResponse { took_ms: took.as_millis().try_into().unwrap_or(u64::MAX) }))
     }
 
     async fn list_synchronizers(

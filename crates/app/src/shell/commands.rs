@@ -6,6 +6,9 @@ mod domains;
 mod health;
 mod ledger;
 
+pub(super) use domains::registered;
+pub(super) use health::ask as status_of;
+
 use super::{
     made,
     nodes::{Kind, Node},
@@ -23,7 +26,7 @@ struct Command(&'static str, &'static [Kind], &'static str, &'static str);
 const ALL: &[Kind] = &[Participant, Sequencer, Mediator, Manager, Domain];
 const CONNECTED: &[Kind] = &[Mediator, Manager];
 
-const COMMANDS: [Command; 32] = [
+const COMMANDS: [Command; 39] = [
     Command("help", ALL, "(command)", "List the commands, or say what one is for"),
     Command("name", ALL, "", "What the configuration calls it"),
     Command("id", ALL, "", "Its identifier in the synchronizer"),
@@ -34,6 +37,23 @@ const COMMANDS: [Command; 32] = [
     Command("health.is_running", ALL, "", "Whether it answers"),
     Command("health.running", ALL, "", "Whether it answers"),
     Command("health.initialized", ALL, "", "Whether it has been given all that it needs"),
+    Command("health.has_identity", ALL, "", "Whether it has an identifier"),
+    Command("health.wait_for_running", ALL, "", "Wait until it answers"),
+    Command("health.wait_for_identity", ALL, "", "Wait until it has an identifier"),
+    Command("health.wait_for_initialized", ALL, "", "Wait until it has been given all that it needs"),
+    Command(
+        "health.dump",
+        ALL,
+        "(outputFile)",
+        "Write its status and the configuration, without secrets, into a folder",
+    ),
+    Command(
+        "health.ping",
+        &[Participant],
+        "(participantId, timeout)",
+        "A command that the other participant answers; how long it took",
+    ),
+    Command("health.maybe_ping", &[Participant], "(participantId, timeout)", "The same; None if there is no answer"),
     Command("replication.set_passive", ALL, "", "Hand over to another replica; fails if none takes over"),
     Command("setup.bootstrap_domain", &[Manager], "(sequencers, mediators)", "Found the synchronizer"),
     Command(
@@ -86,9 +106,7 @@ const OF_CONNECT: &str = "(alias, connection, manualConnect, domainId, certifica
 const OF_CONNECT_LOCAL: &str = "(node, manualConnect, alias, maxRetryDelayMillis, priority)";
 
 /// The field's commands that the admin API does not serve yet.
-const MISSING: [(&str, &[Kind]); 12] = [
-    ("health.ping", &[Participant]),
-    ("health.dump", ALL),
+const MISSING: [(&str, &[Kind]); 10] = [
     ("setup.init", &[Manager]),
     ("setup.onboard_new_sequencer", &[Manager]),
     ("setup.authorize_mediator", &[Manager]),
@@ -199,8 +217,17 @@ pub(super) async fn call(
         }
         "is_running" | "health.is_running" | "health.running" => Ok(Value::Bool(status(node).await.is_ok())),
         "health.status" => health::shown(node).await,
-        "health.active" => Ok(Value::Bool(["Active", "Online"].contains(&status(node).await?.role.as_str()))),
-        "is_initialized" | "health.initialized" => Ok(Value::Bool(status(node).await?.initialized)),
+        // Who does not answer is neither.
+        "health.active" => {
+            Ok(Value::Bool(status(node).await.is_ok_and(|s| ["Active", "Online"].contains(&s.role.as_str()))))
+        }
+        "is_initialized" | "health.initialized" => Ok(Value::Bool(status(node).await.is_ok_and(|s| s.initialized))),
+        "health.has_identity" => Ok(Value::Bool(status(node).await.is_ok_and(|s| !s.member.is_empty()))),
+        "health.wait_for_running" => health::wait(node, |_| true).await,
+        "health.wait_for_identity" => health::wait(node, |status| !status.member.is_empty()).await,
+        "health.wait_for_initialized" => health::wait(node, |status| status.initialized).await,
+        "health.ping" => health::ping(nodes, node, &arguments).await,
+        "health.maybe_ping" => made(Value::option(health::ping(nodes, node, &arguments).await.ok())),
         "replication.set_passive" => {
             let request = SetPassiveRequest { node: node.name.clone(), dry_run: false };
             NodeServiceClient::new(node.admin.clone()).set_passive(request).await.map_err(refused)?;

@@ -2,10 +2,11 @@
 //! and Ledger APIs. Local nodes run in this process meanwhile, unless somebody answers on their ports already.
 //!
 //! `prompt.rs` where commands are typed · `nodes.rs` who can be reached · `commands.rs` what can be done with them ·
-//! `objects.rs` what else scripts name · `connections.rs` connections to sequencers.
+//! `objects.rs` what else scripts name · `connections.rs` connections to sequencers · `dump.rs` what is sent to who helps.
 
 mod commands;
 mod connections;
+mod dump;
 mod nodes;
 mod objects;
 mod prompt;
@@ -70,7 +71,7 @@ pub(crate) async fn console(source: &Source, history: Option<PathBuf>, tasks: Ta
 
 async fn begin(source: &Source, tasks: Tasks) -> Result<(Shell, Option<Running>, Tasks), ShellError> {
     let config = daemon::load(source)?;
-    let shell = Shell::new(&config)?;
+    let shell = Shell::new(&config, source)?;
     let has_local = shell.nodes.values().any(|node| node.is_local);
     if !has_local || nodes::is_running(&config).await {
         return Ok((shell, None, tasks));
@@ -90,6 +91,8 @@ async fn end<T>(running: Option<Running>, outcome: Result<T, ShellError>) -> Res
 /// The console's nodes. Its calls block, so that it must not be used by a task of the runtime.
 pub(crate) struct Shell {
     nodes: BTreeMap<String, Node>,
+    /// Without its secrets.
+    configuration: String,
     runtime: Handle,
     /// Ends what waits when it ends.
     scope: Option<Tasks>,
@@ -99,9 +102,15 @@ pub(crate) struct Shell {
 
 impl Shell {
     /// Of the nodes of a configuration, local and remote.
-    pub(crate) fn new(config: &Config) -> Result<Self, ShellError> {
+    pub(crate) fn new(config: &Config, source: &Source) -> Result<Self, ShellError> {
         let nodes = nodes::all(config)?;
-        Ok(Self { nodes, runtime: Handle::current(), scope: None, began: Instant::now() })
+        Ok(Self {
+            nodes,
+            configuration: source.show()?,
+            runtime: Handle::current(),
+            scope: None,
+            began: Instant::now(),
+        })
     }
 
     /// Runs a script; its waiting ends with `scope`.
@@ -172,8 +181,9 @@ fn made(value: Result<Value, Problem>) -> Result<Value, String> {
 
 const COLLECTIONS: [&str; 6] = ["nodes", "participants", "sequencers", "mediators", "domainManagers", "domains"];
 const INTERRUPTED: &str = "interrupted";
-const GENERAL: [&str; 5] = [
+const GENERAL: [&str; 6] = [
     "health.status - The status of all nodes",
+    "health.dump() - Write the status of all nodes and the configuration, without secrets, into a folder",
     "help - This; help(\"<node>\") and <node>.help list commands, <node>.help(\"<command>\") explains one",
     "utils.retry_until_true(30.seconds)(<condition>) - Wait until a condition holds",
     "println(<value>), assert(<condition>, <text>) - Print, and check",
@@ -226,7 +236,7 @@ impl Host for Shell {
                 commands::Found::Group => Some(Member::Value(Value::Reference(node.reference(&path).into()))),
             };
         }
-        if (node, name) == ("health", "status") {
+        if node == "health" && ["status", "dump"].contains(&name) {
             return Some(Member::Command);
         }
         if let Some(member) = objects::member(of, name) {
@@ -247,7 +257,7 @@ impl Host for Shell {
         let (node, group) = of.path.split_once('/').unwrap_or((&of.path, ""));
         match self.nodes.get(node) {
             Some(node) => commands::members(node.kind, group),
-            None if node == "health" => vec!["status".into()],
+            None if node == "health" => vec!["dump".into(), "status".into()],
             None if objects::members(node).is_some() => {
                 objects::members(node).into_iter().flatten().map(String::from).collect()
             }
@@ -259,6 +269,11 @@ impl Host for Shell {
         let (name, group) = of.path.split_once('/').unwrap_or((&of.path, ""));
         if of.kind == "Object" {
             return objects::call(&self.nodes, &of.path, command, &arguments);
+        }
+        if command == "dump" && (of.path == "health" || group == "health") {
+            let wanted = |node: &&Node| of.path == "health" || node.name == name;
+            let dump = dump::write(&self.configuration, self.nodes.values().filter(wanted), &arguments);
+            return self.wait_for(dump).unwrap_or_else(|| Err(INTERRUPTED.into()));
         }
         if of.path == "health" {
             let answer = self.wait_for(commands::all_statuses(self.nodes.values()));

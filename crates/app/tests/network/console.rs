@@ -1,6 +1,9 @@
 //! The console: scripts and what is typed, with nodes in the same process and in another.
 
-use crate::harness::{Daemon, channel, concordat, eventually, free_ports};
+use crate::{
+    harness::{Daemon, channel, concordat, eventually, free_ports},
+    health::get,
+};
 use rpc::services::concordat::admin::v1::participant_admin_service_client::ParticipantAdminServiceClient;
 use std::{
     fs,
@@ -53,8 +56,8 @@ fn scripts_run_the_nodes_and_errors_name_their_place() {
     assert!(error.contains("wrong.canton:3:1: participant1: "), "{error}");
 
     // What the field has and this version has not is said so, and is no name that nobody knows.
-    script("participant1.health.ping(participant1)");
-    assert!(texts(&run(&wrong)).1.contains("health.ping is not served"));
+    script("participant1.parties.hosted(\"alice\")");
+    assert!(texts(&run(&wrong)).1.contains("parties.hosted is not served"));
     script("participant1.dars.uplaod(\"a.dar\")");
     assert!(
         texts(&run(&wrong)).1.contains("uplaod is not a member of Participant 'participant1'; did you mean upload?")
@@ -218,4 +221,78 @@ fn connections_are_registered_changed_ended_and_made_again() {
         Some("1")
     );
     assert_eq!(console(connected).0, "0\n");
+}
+
+/// Two participants, one of which watches itself, on a simple synchronizer.
+#[tokio::test]
+async fn participants_answer_pings_and_health_tells_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("ping.conf");
+    let [domain_admin, public, admin1, ledger1, admin2, ledger2, health] = free_ports();
+    let text = format!(
+        "canton {{
+          domains.mydomain {{ admin-api.port = {domain_admin}, public-api.port = {public} }}
+          participants.participant1 {{ admin-api.port = {admin1}, ledger-api.port = {ledger1} }}
+          participants.participant2 {{ admin-api.port = {admin2}, ledger-api.port = {ledger2} }}
+          monitoring.health {{
+            server {{ address = 127.0.0.1, port = {health} }}
+            check {{ type = ping, participant = participant1, interval = 100ms }}
+          }}
+        }}"
+    );
+    fs::write(&config, text).unwrap();
+    let _daemon = Daemon::start(folder.path(), &config);
+    // Before it is connected nothing answers.
+    eventually("the health server answering", async || http_status(health).await.filter(|status| *status == 503)).await;
+    let entries = "utils.retry_until_true(60.seconds)(participants.all.forall(p => p.health.active))
+                   participants.all.foreach(p => p.health.wait_for_identity())
+                   participant1.health.maybe_ping(participant2)
+                   participant1.domains.connect_local(mydomain)
+                   participant1.health.ping(participant2)
+                   participant2.domains.connect_local(mydomain)
+                   participant1.health.ping(participant2)
+                   participant2.health.ping(participant1.id, 20.seconds)
+                   participant1.health.ping(participant1)
+                   participant2.domains.disconnect(\"mydomain\")
+                   participant1.health.ping(participant2, 300.millis)
+                   participant1.health.ping(mydomain)
+                   health.dump(\"dump\")
+                   health.dump(\"dump\")
+";
+    let output = console(folder.path(), &config, &[], entries);
+    let (text, error) = texts(&output);
+    assert_eq!(text.matches(": Duration = ").count(), 3, "{text}{error}");
+    assert!(text.contains("Option[Nothing] = None"), "{text}{error}");
+    let expected = [
+        "is not known on the synchronizer; connect it to the same one",
+        "has not answered within 300ms",
+        "a participant is needed",
+        "name a folder that is new",
+    ];
+    let errors: Vec<&str> = error.lines().filter(|line| line.starts_with("ERROR")).collect();
+    assert_eq!(errors.len(), expected.len(), "{error}");
+    for (error, expected) in errors.iter().zip(expected) {
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    eventually("health being told of pings", async || http_status(health).await.filter(|status| *status == 200)).await;
+    let dumped: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("dump/nodes.json")).unwrap()).unwrap();
+    let nodes = dumped["nodes"].as_array().unwrap();
+    assert_eq!(
+        nodes.iter().filter(|node| node["role"] == "Active" || node["role"] == "Online").count(),
+        3,
+        "{dumped:#}"
+    );
+    assert_eq!(nodes[1]["synchronizers"][0]["alias"], "mydomain", "{dumped:#}");
+    assert!(fs::read_to_string(folder.path().join("dump/configuration.conf")).unwrap().contains("participant2"));
+
+    // Without its synchronizer the participant answers nobody.
+    let output = console(folder.path(), &config, &[], "participant1.domains.disconnect(\"mydomain\")\n");
+    assert!(output.status.success(), "{output:?}");
+    eventually("health being told of silence", async || http_status(health).await.filter(|status| *status == 503))
+        .await;
+}
+
+async fn http_status(port: u16) -> Option<u16> {
+    Some(get(port, "/health").await?.0)
 }

@@ -19,7 +19,7 @@ const HEALTH: &[Key] = &[
             ),
             text("node", "", "is-active: the node that counts; the only one or the first participant if absent."),
             text("participant", "", "ping: who pings. is-active: older spelling of node."),
-            time("interval", "", "ping: how often."),
+            time("interval", "30s", "ping: how often."),
             time("timeout", "10s", "ping: limit."),
         ]],
         "What /health answers.",

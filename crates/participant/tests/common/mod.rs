@@ -186,6 +186,7 @@ impl World {
             &format!("p{n}"),
             interpreter.clone(),
             ClientConfig::default(),
+            false,
             tasks,
         )
         .await

@@ -185,7 +185,7 @@ fn unknown(alias: &str) -> String {
     format!("no synchronizer is registered as {alias}; domains.list_registered shows those that are")
 }
 
-pub(super) async fn registered(node: &Node) -> Result<Vec<SynchronizerStatus>, String> {
+pub(in crate::shell) async fn registered(node: &Node) -> Result<Vec<SynchronizerStatus>, String> {
     let answer = client(node).list_synchronizers(ListSynchronizersRequest {}).await.map_err(refused)?;
     Ok(answer.into_inner().synchronizers)
 }

@@ -1,19 +1,51 @@
 //! How a node is.
 
-use super::{Node, refused};
+use super::{Node, argument, check, refused, targets};
 use crate::shell::nodes::Kind;
-use ::console::Value;
-use rpc::services::concordat::admin::v1::node_service_client::NodeServiceClient;
-use std::{fmt::Write as _, time::Duration};
-use wire::concordat::admin::v1::{NodeStatus, StatusRequest, StatusResponse};
+use ::console::{Argument, Value};
+use rpc::services::concordat::admin::v1::{
+    node_service_client::NodeServiceClient, participant_admin_service_client::ParticipantAdminServiceClient,
+};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use wire::concordat::admin::v1::{NodeStatus, PingRequest, StatusRequest, StatusResponse};
 
 /// The status of a node, and what its process says of itself.
-pub(super) async fn ask(node: &Node) -> Result<(NodeStatus, StatusResponse), String> {
+pub(in crate::shell) async fn ask(node: &Node) -> Result<(NodeStatus, StatusResponse), String> {
     let answer = NodeServiceClient::new(node.admin.clone()).status(StatusRequest {}).await.map_err(refused)?;
     let answer = answer.into_inner();
     // A remote node may be called otherwise in its own process.
     let found = answer.nodes.iter().find(|status| status.name == node.name).or(answer.nodes.first()).cloned();
     found.map(|status| (status, answer)).ok_or_else(|| "the process runs no node".into())
+}
+
+/// Looks until a node is as it is wished to be.
+pub(super) async fn wait(node: &Node, is_so: impl Fn(&NodeStatus) -> bool) -> Result<Value, String> {
+    while !ask(node).await.is_ok_and(|(status, _)| is_so(&status)) {
+        tokio::time::sleep(crate::shell::PAUSE).await;
+    }
+    Ok(Value::Unit)
+}
+
+/// `health.ping`
+pub(super) async fn ping(nodes: &BTreeMap<String, Node>, node: &Node, arguments: &[Argument]) -> Result<Value, String> {
+    check(arguments, &["participantId", "timeout"])?;
+    let other = match argument(arguments, 0, "participantId")? {
+        Value::Id("ParticipantId", id) => id.to_string(),
+        reference @ Value::Reference(_) => match targets(nodes, &reference)?.as_slice() {
+            [other] if other.kind == Kind::Participant => ask(other).await?.0.member,
+            _ => return Err("a participant is needed".into()),
+        },
+        other => return Err(format!("a participant is needed, this is {}", other.type_name())),
+    };
+    let timeout = match argument(arguments, 1, "timeout") {
+        Ok(Value::Duration(timeout)) => timeout.as_millis().try_into().unwrap_or(u64::MAX),
+        Ok(other) => return Err(format!("the timeout is a duration such as 20.seconds, not {}", other.type_name())),
+        Err(_) => 0,
+    };
+    let id = other.strip_prefix("PAR::").unwrap_or(&other).to_owned();
+    let request = PingRequest { participant_id: id, timeout_ms: timeout };
+    let answer = ParticipantAdminServiceClient::new(node.admin.clone()).ping(request).await.map_err(refused)?;
+    Ok(Value::Duration(Duration::from_millis(answer.into_inner().took_ms)))
 }
 
 /// `health.status`, in the lines of the field's.
