@@ -255,7 +255,11 @@ impl Value {
         Ok(Self::Compound(Rc::new(Compound { shape, parts, size })))
     }
 
-    pub(crate) fn list(parts: Vec<Self>) -> Result<Self, Problem> {
+    /// A sequence as the language makes it.
+    ///
+    /// # Errors
+    /// As [`Value::vector`].
+    pub fn list(parts: Vec<Self>) -> Result<Self, Problem> {
         Self::compound(Shape::Seq("List"), parts)
     }
 

@@ -118,11 +118,13 @@ pub struct Founding {
     pub manager: Channel,
     /// Public APIs of all sequencers.
     pub endpoints: Vec<String>,
+    /// Certificates, PEM, that theirs may be signed by; empty for those that the machine trusts.
+    pub trust: String,
 }
 
 /// Founds a synchronizer: the manager signs the first topology, sequencer, mediator and manager begin with it.
 pub async fn found(founding: Founding) -> Result<(), tonic::Status> {
-    let Founding { sequencer, mediator, manager, mut endpoints } = founding;
+    let Founding { sequencer, mediator, manager, mut endpoints, trust } = founding;
     let mut sequencer = SequencerAdminServiceClient::new(sequencer);
     let mut mediator = MediatorAdminServiceClient::new(mediator);
     let mut manager = ManagerAdminServiceClient::new(manager);
@@ -139,12 +141,14 @@ pub async fn found(founding: Founding) -> Result<(), tonic::Status> {
         mediator_id: founded.mediator_id,
         sequencers: endpoints.clone(),
         topology: topology.clone(),
+        trust_certificates: trust.clone(),
     };
     mediator.initialize_mediator(request).await?;
     // Not everybody is to prefer the same one.
     let others = endpoints.len().min(1);
     endpoints.rotate_left(others);
-    manager.initialize_manager(InitializeManagerRequest { sequencers: endpoints, topology }).await?;
+    let request = InitializeManagerRequest { sequencers: endpoints, topology, trust_certificates: trust };
+    manager.initialize_manager(request).await?;
     Ok(())
 }
 
@@ -162,6 +166,7 @@ pub(crate) async fn bootstrap(processes: &[Process]) -> Result<(), AdminError> {
         mediator: channel(mediator.admin_port)?,
         manager: channel(manager.admin_port)?,
         endpoints: sequencers(processes, 0),
+        trust: String::new(),
     };
     found(founding).await.map_err(call(manager))?;
     for (n, logical) in ["participant1", "participant2"].into_iter().enumerate() {

@@ -8,7 +8,7 @@ use crypto::{
     private::{DecryptionKey, SigningKey},
 };
 use std::{fmt, sync::Arc};
-use topology::{Mapping, SignedTopologyTransaction, TopologyState, TopologyTransaction};
+use topology::{Mapping, Operation, SignedTopologyTransaction, TopologyState, TopologyTransaction};
 
 /// A node's identifier with the private keys behind it. Cheap to clone.
 #[derive(Clone)]
@@ -124,8 +124,19 @@ impl Identity {
     /// A topology transaction that makes `mapping` so, next after what `state` knows, signed by root and signing key.
     #[must_use]
     pub fn authorize(&self, state: &TopologyState, mapping: Mapping) -> SignedTopologyTransaction {
+        self.authorize_as(state, mapping, Operation::AddReplace)
+    }
+
+    /// The same for a statement that may not hold any longer.
+    #[must_use]
+    pub fn authorize_as(
+        &self,
+        state: &TopologyState,
+        mapping: Mapping,
+        operation: Operation,
+    ) -> SignedTopologyTransaction {
         let serial = state.next_serial(&mapping.key());
-        let transaction = TopologyTransaction { serial, ..TopologyTransaction::add(mapping) };
+        let transaction = TopologyTransaction { serial, operation, mapping };
         let hash = transaction.hash();
         transaction.signed(vec![self.root.sign(&hash)])
     }

@@ -14,8 +14,8 @@ use sequencer_client::{
 };
 use std::{sync::Arc, time::Duration};
 use tasks::Tasks;
-use tokio::sync::{mpsc, oneshot};
-use topology::{Mapping, Rejection, StoredTransaction, TopologyTransaction};
+use tokio::sync::{mpsc, oneshot, watch};
+use topology::{Mapping, Operation, Rejection, StoredTransaction, TopologyTransaction};
 
 /// Events of one transaction.
 const BATCH: usize = 100;
@@ -29,6 +29,8 @@ pub struct Setup {
     pub synchronizer: SynchronizerId,
     /// `http://host:port` of the sequencers.
     pub sequencers: Vec<String>,
+    /// Certificates, PEM, that theirs may be signed by; else the machine's count.
+    pub trust: Option<String>,
 }
 
 /// What an active manager works with.
@@ -42,16 +44,18 @@ pub struct Context {
     pub identity: Identity,
     /// Where the synchronizer is.
     pub setup: Setup,
-    /// How sequencers are called.
-    pub client: ClientConfig,
+    /// How sequencers are called, now and as that changes.
+    pub client: watch::Receiver<ClientConfig>,
 }
 
-/// An operator's wish: have this statement about the synchronizer in force.
+/// An operator's wish: have this statement about the synchronizer in force, or no longer.
 pub struct Request {
     /// What.
     pub mapping: Mapping,
+    /// Whether it holds from then on.
+    pub operation: Operation,
     /// Answered once it is sequenced, with the time.
-    pub reply: oneshot::Sender<Result<Timestamp, ManagerError>>,
+    pub reply: oneshot::Sender<Result<StoredTransaction, ManagerError>>,
 }
 
 /// Why an active manager cannot go on, or refuses.
@@ -102,7 +106,8 @@ pub async fn setup(db: &Db) -> Result<Option<Setup>, ManagerError> {
     let Some(synchronizer) = load_setting(db, "synchronizer").await? else { return Ok(None) };
     let sequencers = load_setting(db, "sequencers").await?.unwrap_or_default();
     let sequencers = sequencers.split_whitespace().map(str::to_owned).collect();
-    Ok(Some(Setup { synchronizer: synchronizer.parse()?, sequencers }))
+    let trust = load_setting(db, "trust").await?.filter(|pem| !pem.is_empty());
+    Ok(Some(Setup { synchronizer: synchronizer.parse()?, sequencers, trust }))
 }
 
 /// Stores where the synchronizer is, with its first topology as the sequencer took it. The same call again changes
@@ -116,10 +121,21 @@ pub async fn initialize(
     let statements = vec![
         setting_row("synchronizer", &setup.synchronizer.to_string()),
         setting_row("sequencers", &setup.sequencers.join(" ")),
+        setting_row("trust", setup.trust.as_deref().unwrap_or_default()),
         topology_rows(topology),
     ];
     db.commit(epoch, statements).await?;
     Ok(())
+}
+
+/// The topology that the synchronizer was founded with, from its sequencers.
+pub async fn founding(
+    identity: &Identity,
+    setup: &Setup,
+    client: ClientConfig,
+) -> Result<Vec<StoredTransaction>, ManagerError> {
+    let member = Member { id: setup.synchronizer.member(), identity: identity.clone() };
+    Ok(Client::new(client, setup.synchronizer.clone(), member)?.founding().await?)
 }
 
 /// Recovers, then works through events and requests until an error ends this replica's role.
@@ -130,7 +146,8 @@ pub async fn run(context: Context, mut requests: mpsc::Receiver<Request>, tasks:
     let clean = stored.clean;
     let manager = Manager::recover(setup.synchronizer.clone(), Policy::Open, stored);
     let member = Member { id: setup.synchronizer.member(), identity: identity.clone() };
-    let client = Client::new(config.to(setup.sequencers), setup.synchronizer, member)?;
+    let client = Client::new(config.borrow().clone(), setup.synchronizer, member)?;
+    client.follow(config, &tasks);
     let keys = TopologyKeys::default();
     keys.follow(manager.topology());
     let ticker = Ticker::start(client.clone(), epoch.number(), &tasks);
@@ -167,7 +184,7 @@ struct Shell {
     acknowledger: Acknowledger,
     manager: Manager,
     /// Requests whose transaction is not sequenced yet.
-    waiting: Vec<(TopologyTransaction, oneshot::Sender<Result<Timestamp, ManagerError>>)>,
+    waiting: Vec<(TopologyTransaction, oneshot::Sender<Result<StoredTransaction, ManagerError>>)>,
     tasks: Tasks,
 }
 
@@ -190,7 +207,7 @@ impl Shell {
     }
 
     async fn request(&mut self, request: Request) -> Result<(), ManagerError> {
-        let signed = self.signed(request.mapping);
+        let signed = self.signed(request.mapping, request.operation);
         let transaction = signed.transaction().clone();
         match self.manager.authorize(signed) {
             Ok(effects) => {
@@ -202,9 +219,8 @@ impl Shell {
         Ok(())
     }
 
-    fn signed(&self, mapping: Mapping) -> topology::SignedTopologyTransaction {
-        let transaction =
-            TopologyTransaction { serial: self.manager.serial(&mapping), ..TopologyTransaction::add(mapping) };
+    fn signed(&self, mapping: Mapping, operation: Operation) -> topology::SignedTopologyTransaction {
+        let transaction = TopologyTransaction { serial: self.manager.serial(&mapping), operation, mapping };
         let hash = transaction.hash();
         let root = self.identity.root_key().fingerprint();
         let signature = self.identity.sign_with(root, &hash);
@@ -216,7 +232,7 @@ impl Shell {
         let mut all = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Sign(mapping) => match self.manager.authorize(self.signed(mapping)) {
+                Effect::Sign(mapping) => match self.manager.authorize(self.signed(mapping, Operation::AddReplace)) {
                     Ok(more) => all.extend(more),
                     Err(why) => tracing::warn!("manager: a statement of its own is refused: {why}"),
                 },
@@ -259,7 +275,7 @@ impl Shell {
                 self.keys.follow(self.manager.topology());
                 for stored in accepted {
                     let done = self.waiting.extract_if(.., |(t, _)| t == stored.transaction.transaction());
-                    done.for_each(|(_, reply)| drop(reply.send(Ok(stored.sequenced))));
+                    done.for_each(|(_, reply)| drop(reply.send(Ok(stored.clone()))));
                 }
             }
             Effect::Answer(answer) => self.answer(&answer),

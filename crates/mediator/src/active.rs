@@ -12,7 +12,7 @@ use sequencer_client::{
 };
 use std::sync::Arc;
 use tasks::Tasks;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use topology::StoredTransaction;
 
 /// Events of one transaction.
@@ -27,6 +27,8 @@ pub struct Setup {
     pub synchronizer: SynchronizerId,
     /// `http://host:port` of the sequencers.
     pub sequencers: Vec<String>,
+    /// Certificates, PEM, that theirs may be signed by; else the machine's count.
+    pub trust: Option<String>,
 }
 
 /// What an active mediator works with.
@@ -40,8 +42,8 @@ pub struct Context {
     pub identity: Identity,
     /// Where it belongs.
     pub setup: Setup,
-    /// How sequencers are called.
-    pub client: ClientConfig,
+    /// How sequencers are called, now and as that changes.
+    pub client: watch::Receiver<ClientConfig>,
 }
 
 /// Why an active mediator cannot go on.
@@ -92,6 +94,7 @@ pub async fn setup(db: &Db) -> Result<Option<Setup>, MediatorError> {
         synchronizer: synchronizer.parse()?,
         mediator: text("mediator").await?.parse()?,
         sequencers: text("sequencers").await?.split_whitespace().map(str::to_owned).collect(),
+        trust: Some(text("trust").await?).filter(|pem| !pem.is_empty()),
     }))
 }
 
@@ -112,10 +115,21 @@ pub async fn initialize(
         setting_row("synchronizer", &setup.synchronizer.to_string()),
         setting_row("mediator", &setup.mediator.to_string()),
         setting_row("sequencers", &setup.sequencers.join(" ")),
+        setting_row("trust", setup.trust.as_deref().unwrap_or_default()),
         topology_rows(topology),
     ];
     db.commit(epoch, statements).await?;
     Ok(())
+}
+
+/// The topology that the synchronizer was founded with, from its sequencers.
+pub async fn founding(
+    identity: &Identity,
+    setup: &Setup,
+    client: ClientConfig,
+) -> Result<Vec<StoredTransaction>, MediatorError> {
+    let member = Member { id: setup.mediator.member(), identity: identity.clone() };
+    Ok(Client::new(client, setup.synchronizer.clone(), member)?.founding().await?)
 }
 
 /// Recovers, then works through the events until an error ends this replica's role.
@@ -126,7 +140,8 @@ pub async fn run(context: Context, tasks: Tasks) -> Result<(), MediatorError> {
     let clean = stored.clean;
     let mediator = Mediator::recover(setup.mediator.clone(), setup.synchronizer.clone(), stored);
     let member = Member { id: setup.mediator.member(), identity: identity.clone() };
-    let client = Client::new(config.to(setup.sequencers), setup.synchronizer, member)?;
+    let client = Client::new(config.borrow().clone(), setup.synchronizer, member)?;
+    client.follow(config, &tasks);
     let keys = TopologyKeys::default();
     keys.follow(mediator.topology());
     let ticker = Ticker::start(client.clone(), epoch.number(), &tasks);

@@ -6,7 +6,7 @@
 mod active;
 mod store;
 
-pub use active::{Context, MediatorError, Setup, initialize, run, setup};
+pub use active::{Context, MediatorError, Setup, founding, initialize, run, setup};
 pub use store::MIGRATIONS;
 #[doc(hidden)]
 pub use store::STATEMENTS;

@@ -7,8 +7,7 @@ use crate::{
     store::{self, Registered, SynchronizerConfig},
 };
 use base::SynchronizerId;
-use rpc::ClientTls;
-use sequencer_client::{ClientConfig, ClientError, Synchronizer};
+use sequencer_client::{ClientConfig, Synchronizer};
 use std::{sync::Arc, time::Duration};
 use telemetry::Trouble;
 
@@ -222,20 +221,7 @@ impl Active {
 
     /// How the sequencers of a synchronizer are called.
     fn client_of(&self, config: &SynchronizerConfig) -> Result<ClientConfig, ParticipantError> {
-        let unusable = |uri: &&String| uri.contains(char::is_whitespace);
-        if let Some(uri) = config.sequencers.iter().find(unusable) {
-            return Err(ClientError::Endpoint(uri.clone()).into());
-        }
-        let encrypted = config.sequencers.iter().filter(|uri| uri.starts_with("https://")).count();
-        if encrypted != 0 && encrypted != config.sequencers.len() {
-            let text = "either all sequencers of a connection are https://, or none is".into();
-            return Err(ParticipantError::Connection(text));
-        }
-        let tls = match &config.trust {
-            Some(pem) => ClientTls::trusting(pem).map_err(|error| ParticipantError::Connection(error.to_string()))?,
-            None => self.client.tls.clone(),
-        };
-        Ok(ClientConfig { tls, ..self.client.to(config.sequencers.clone()) })
+        Ok(self.client.reaching(config.sequencers.clone(), config.trust.as_deref())?)
     }
 }
 

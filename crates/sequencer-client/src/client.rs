@@ -4,7 +4,7 @@ use crate::{
     error::{ClientError, SendError},
     subscription::{self, Keys, Received, SubscriptionError},
 };
-use base::{MemberId, SynchronizerId, Timestamp};
+use base::{MemberId, SynchronizerId, Timestamp, codes::SYNCHRONIZER_IS_NOT_AVAILABLE};
 use bytes::Bytes;
 use crypto::Signature;
 use identity::Identity;
@@ -23,12 +23,18 @@ use std::{
 };
 use tasks::Tasks;
 use telemetry::Lag;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tonic::{Code, Request, metadata::MetadataValue, transport::Channel};
+use topology::{StoredTransaction, TopologyContent, TopologyMessage, TopologyState};
 use wire::concordat::sequencer::v1::*;
 
 /// The version of the protocol that this client speaks.
 const PROTOCOL_VERSION: u32 = 1;
+/// For sequencers to take up their work after the founding.
+const BEING_FOUNDED: Duration = Duration::from_secs(10);
 /// Pause before all endpoints are tried once more.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
@@ -77,6 +83,26 @@ impl ClientConfig {
     }
 }
 
+impl ClientConfig {
+    /// The same for these endpoints, whose certificates are signed by those of `trust`, PEM, if it is given.
+    pub fn reaching(&self, endpoints: Vec<String>, trust: Option<&str>) -> Result<Self, ClientError> {
+        if let Some(uri) = endpoints.iter().find(|uri| uri.contains(char::is_whitespace)) {
+            return Err(ClientError::Endpoint(uri.clone()));
+        }
+        let encrypted = endpoints.iter().filter(|uri| uri.starts_with("https://")).count();
+        if encrypted != 0 && encrypted != endpoints.len() {
+            return Err(ClientError::Mixed);
+        }
+        let tls = match trust {
+            Some(pem) => ClientTls::trusting(pem).map_err(|error| ClientError::Trust(error.to_string()))?,
+            None => self.tls.clone(),
+        };
+        let config = Self { tls, ..self.to(endpoints) };
+        self::endpoints(&config)?;
+        Ok(config)
+    }
+}
+
 /// What a sequencer says about its synchronizer before anybody has authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Synchronizer {
@@ -103,7 +129,7 @@ pub struct Client {
 
 struct Inner {
     config: ClientConfig,
-    endpoints: Endpoints,
+    endpoints: watch::Sender<Endpoints>,
     synchronizer: SynchronizerId,
     member: Member,
     token: Mutex<Option<String>>,
@@ -194,7 +220,7 @@ impl Synchronizer {
 impl Client {
     /// A client of `member` at `synchronizer`. Connects when it is first used.
     pub fn new(config: ClientConfig, synchronizer: SynchronizerId, member: Member) -> Result<Self, ClientError> {
-        let endpoints = endpoints(&config)?;
+        let endpoints = watch::Sender::new(endpoints(&config)?);
         Ok(Self { inner: Arc::new(Inner { config, endpoints, synchronizer, member, token: Mutex::default() }) })
     }
 
@@ -202,6 +228,73 @@ impl Client {
     #[must_use]
     pub fn synchronizer(&self) -> &SynchronizerId {
         &self.inner.synchronizer
+    }
+
+    /// Goes on at other endpoints of the same synchronizer: an open subscription moves, too.
+    pub fn redirect(&self, config: &ClientConfig) -> Result<(), ClientError> {
+        self.inner.endpoints.send_replace(endpoints(config)?);
+        Ok(())
+    }
+
+    /// Does so with each new configuration, until the scope of `tasks` ends.
+    pub fn follow(&self, mut configs: watch::Receiver<ClientConfig>, tasks: &Tasks) {
+        let client = self.clone();
+        let follow = async move {
+            while configs.changed().await.is_ok() {
+                let config = configs.borrow_and_update().clone();
+                if let Err(error) = client.redirect(&config) {
+                    tracing::warn!("the sequencers stay as they are: {error}");
+                }
+            }
+        };
+        tasks.spawn_cancellable("follow sequencers", follow).detach();
+    }
+
+    /// The topology that the synchronizer was founded with. A sequencer that is being founded is waited for.
+    pub async fn founding(&self) -> Result<Vec<StoredTransaction>, ClientError> {
+        let until = Instant::now() + BEING_FOUNDED;
+        loop {
+            match self.founding_anywhere().await {
+                Err(ClientError::Rpc(error))
+                    if error.id.as_deref() == Some(SYNCHRONIZER_IS_NOT_AVAILABLE.id) && Instant::now() < until =>
+                {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn founding_anywhere(&self) -> Result<Vec<StoredTransaction>, ClientError> {
+        let mut last = ClientError::Endpoint(String::new());
+        for _ in 0..self.endpoints().count() {
+            let Some((at, channel)) = self.current() else { break };
+            let answer = self.authenticated(channel, |mut client, token| {
+                let request = with_token(GetFoundingRequest {}, &token);
+                async move { client.get_founding(request).await.map(tonic::Response::into_inner) }
+            });
+            match answer.await {
+                Ok(answer) => return self.read_founding(&answer.topology),
+                Err(error) => last = error,
+            }
+            self.endpoints().failed(at);
+        }
+        Err(last)
+    }
+
+    fn read_founding(&self, bytes: &[u8]) -> Result<Vec<StoredTransaction>, ClientError> {
+        let wrong = |error: &dyn std::fmt::Display| ClientError::Answer(error.to_string());
+        let message = TopologyMessage::decode(bytes).map_err(|e| wrong(&e))?;
+        let TopologyContent::CatchUp(founding) = message.content else {
+            return Err(wrong(&"it is no founding topology"));
+        };
+        // Signatures are checked; that it is of this synchronizer, too.
+        TopologyState::of(self.inner.synchronizer.clone()).catch_up(&founding).map_err(|e| wrong(&e))?;
+        Ok(founding)
+    }
+
+    fn current(&self) -> Option<(usize, Channel)> {
+        self.endpoints().current().map(|(at, _, channel)| (at, channel))
     }
 
     /// Who speaks.
@@ -218,14 +311,16 @@ impl Client {
         // Once an attempt may have arrived, a later refusal says nothing about that attempt.
         let mut may_have_arrived = false;
         loop {
-            let Some((at, _, channel)) = self.inner.endpoints.current() else {
+            let Some((at, channel)) = self.current() else {
                 return Err(SendError::Refused(ClientError::Endpoint(String::new())));
             };
             let result = self.send_at(channel, &request).await;
             let Err(error) = result else { return Ok(()) };
             let (is_refusal, surely_lost) = match &error {
                 ClientError::Rpc(rpc) => (rpc.is_definite_refusal(), rpc.id.is_some() && rpc.code == Code::Unavailable),
-                ClientError::NoKey | ClientError::Endpoint(_) => (true, true),
+                ClientError::NoKey | ClientError::Endpoint(_) | ClientError::Mixed | ClientError::Trust(_) => {
+                    (true, true)
+                }
                 ClientError::Answer(_) => (false, false),
             };
             if is_refusal && !may_have_arrived {
@@ -235,8 +330,8 @@ impl Client {
             if Instant::now() >= until {
                 return Err(if may_have_arrived { SendError::Unknown(error) } else { SendError::Refused(error) });
             }
-            self.inner.endpoints.failed(at);
-            if self.inner.endpoints.is_first_again() {
+            self.endpoints().failed(at);
+            if self.endpoints().is_first_again() {
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
@@ -255,12 +350,12 @@ impl Client {
         let acknowledgement = Acknowledgement { member: self.member().clone(), timestamp };
         let signed_acknowledgement = self.signed::<Acknowledgement>(acknowledgement.encode());
         let request = AcknowledgeRequest { signed_acknowledgement };
-        let (at, _, channel) = self.inner.endpoints.current().ok_or_else(|| ClientError::Endpoint(String::new()))?;
+        let (at, channel) = self.current().ok_or_else(|| ClientError::Endpoint(String::new()))?;
         let result = self.authenticated(channel, |mut client, token| {
             let request = with_token(request.clone(), &token);
             async move { client.acknowledge(request).await.map(|_| ()) }
         });
-        result.await.inspect_err(|_| self.inner.endpoints.failed(at))
+        result.await.inspect_err(|_| self.endpoints().failed(at))
     }
 
     /// The member's events from `from` on (its last event; it is compared, not delivered again), or from the first.
@@ -279,8 +374,14 @@ impl Client {
         &self.inner.config
     }
 
-    pub(crate) fn endpoints(&self) -> &Endpoints {
-        &self.inner.endpoints
+    /// As they are now; clones share which one is in use.
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        self.inner.endpoints.borrow().clone()
+    }
+
+    /// Told when others are to be used.
+    pub(crate) fn redirected(&self) -> watch::Receiver<Endpoints> {
+        self.inner.endpoints.subscribe()
     }
 
     pub(crate) async fn open_stream(

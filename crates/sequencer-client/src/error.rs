@@ -9,6 +9,12 @@ pub enum ClientError {
     /// No endpoint is configured, or one is no URI.
     #[error("sequencer endpoint {0:?} cannot be used; write http://host:port")]
     Endpoint(String),
+    /// Some endpoints are encrypted, others are not.
+    #[error("either all sequencers of a connection are https://, or none is")]
+    Mixed,
+    /// What is to be trusted is none.
+    #[error("the certificates to trust: {0}")]
+    Trust(String),
     /// A sequencer said no, or none answered.
     #[error("sequencer: {0}")]
     Rpc(#[from] RpcError),
@@ -47,7 +53,7 @@ impl Coded for SendError {
 impl Coded for ClientError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Endpoint(_) => codes::INVALID_ARGUMENT,
+            Self::Endpoint(_) | Self::Mixed | Self::Trust(_) => codes::INVALID_ARGUMENT,
             Self::Rpc(_) | Self::Answer(_) | Self::NoKey => codes::SYNCHRONIZER_IS_NOT_AVAILABLE,
         }
     }

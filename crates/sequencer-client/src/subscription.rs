@@ -5,9 +5,11 @@ use base::{Coded, ErrorCode, Timestamp, codes};
 use bytes::Bytes;
 use crypto::PublicKey;
 use protocol::sequencing::{DecodeError, SequencedEvent, SignedContent};
+use rpc::Endpoints;
 use std::{sync::Arc, time::Duration};
 use tasks::Tasks;
 use tokio::sync::{mpsc, watch};
+use tonic::transport::Channel;
 use topology::TopologyState;
 
 /// Events that wait for the member.
@@ -96,6 +98,8 @@ enum Broken {
     OtherSynchronizer,
     #[error("the stream ended")]
     Ended,
+    #[error("other sequencers are to be used")]
+    Redirected,
     #[error("the member is gone")]
     Gone,
     #[error(transparent)]
@@ -126,10 +130,16 @@ impl Stream {
     async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let Some((at, uri, channel)) = self.client.endpoints().current() else { return };
+            let redirected = self.client.redirected();
+            let endpoints = self.client.endpoints();
+            let Some((at, uri, channel)) = endpoints.current() else { return };
             let (uri, before) = (uri.to_owned(), self.last);
-            match self.follow(channel).await {
+            match self.follow(channel, redirected).await {
                 Broken::Gone => return,
+                Broken::Redirected => {
+                    tracing::info!("subscription at {uri} moves to other sequencers");
+                    continue;
+                }
                 Broken::ForGood(error) => {
                     tracing::error!("subscription at {uri}: {error}");
                     let _ = self.out.send(Err(error)).await;
@@ -137,12 +147,12 @@ impl Stream {
                 }
                 broken => tracing::info!("subscription at {uri} broke: {broken}"),
             }
-            self.client.endpoints().failed(at);
+            endpoints.failed(at);
             if self.last > before {
                 pause = FIRST_PAUSE;
             }
             // Another endpoint is tried at once; only when all have failed is there a pause, longer each time.
-            if self.client.endpoints().is_first_again() {
+            if endpoints.is_first_again() {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => (),
                     () = self.out.closed() => return,
@@ -153,14 +163,17 @@ impl Stream {
     }
 
     /// Receives at one endpoint until something breaks.
-    async fn follow(&mut self, channel: tonic::transport::Channel) -> Broken {
-        match self.receive(channel).await {
-            Ok(never) => match never {},
-            Err(broken) => broken,
+    async fn follow(&mut self, channel: Channel, mut redirected: watch::Receiver<Endpoints>) -> Broken {
+        tokio::select! {
+            received = self.receive(channel) => match received {
+                Ok(never) => match never {},
+                Err(broken) => broken,
+            },
+            _ = redirected.changed() => Broken::Redirected,
         }
     }
 
-    async fn receive(&mut self, channel: tonic::transport::Channel) -> Result<std::convert::Infallible, Broken> {
+    async fn receive(&mut self, channel: Channel) -> Result<std::convert::Infallible, Broken> {
         let mut stream = match self.client.open_stream(channel, self.last).await {
             Ok(stream) => stream,
             Err(error) => return Err(self.for_good(error)),
@@ -185,9 +198,11 @@ impl Stream {
             if event.previous != self.last || self.last.is_some_and(|last| event.timestamp <= last) {
                 return Err(Broken::Gap { last: self.last, previous: event.previous });
             }
+            // Between the two there is no point where this can be given up.
+            let permit = self.out.reserve().await.map_err(|_| Broken::Gone)?;
             self.last = Some(event.timestamp);
             let sequenced = event.timestamp.micros();
-            self.out.send(Ok(Received { event })).await.map_err(|_| Broken::Gone)?;
+            permit.send(Ok(Received { event }));
             self.client.config().lag.saw(sequenced);
         }
     }

@@ -65,6 +65,9 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// The setting with the synchronizer that it is going to serve.
+const PREPARED: &str = "prepared";
+
 /// What a sequencer is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
@@ -97,6 +100,9 @@ pub enum SequencerError {
     /// It serves a synchronizer already.
     #[error("this sequencer serves {0} already; a sequencer's synchronizer never changes")]
     Initialized(SynchronizerId),
+    /// Nobody has said which synchronizer it is to serve.
+    #[error("this sequencer does not know which synchronizer it is to serve; initialize_from_beginning tells it")]
+    NotPrepared,
     /// The topology given at initialization does not found a synchronizer.
     #[error("the initial topology is not sufficient: {0}")]
     Topology(String),
@@ -118,7 +124,7 @@ impl Coded for SequencerError {
         match self {
             Self::Store(error) => error.code(),
             Self::Identity(error) => error.code(),
-            Self::Initialized(_) | Self::Topology(_) => codes::INVALID_ARGUMENT,
+            Self::Initialized(_) | Self::Topology(_) | Self::NotPrepared => codes::INVALID_ARGUMENT,
             Self::NodeCount { .. } => codes::CONFIG_INVALID,
             Self::Id(_) => codes::STORED_DATA_CORRUPT,
         }
@@ -220,6 +226,35 @@ impl Sequencer {
     #[must_use]
     pub fn sequencer(&self) -> Option<SequencerId> {
         self.shared.borrow().as_ref().map(|shared| shared.sequencer.clone())
+    }
+
+    /// Tells it which synchronizer it is going to serve. The same again changes nothing.
+    pub async fn prepare(&self, synchronizer: &SynchronizerId) -> Result<(), SequencerError> {
+        for name in ["synchronizer", PREPARED] {
+            if let Some(stored) = identity::load_setting(&self.db, name).await? {
+                let stored: SynchronizerId = stored.parse()?;
+                return if stored == *synchronizer { Ok(()) } else { Err(SequencerError::Initialized(stored)) };
+            }
+        }
+        let row = identity::setting_row(PREPARED, &synchronizer.to_string());
+        self.db.commit(&self.db.own(), vec![row]).await?;
+        Ok(())
+    }
+
+    /// The synchronizer that it serves, or was prepared for.
+    pub async fn prepared(&self) -> Result<SynchronizerId, SequencerError> {
+        for name in ["synchronizer", PREPARED] {
+            if let Some(stored) = identity::load_setting(&self.db, name).await? {
+                return Ok(stored.parse()?);
+            }
+        }
+        Err(SequencerError::NotPrepared)
+    }
+
+    /// Whether other sequencers may share its database.
+    #[must_use]
+    pub fn is_replicated(&self) -> bool {
+        self.config.total_node_count > 1
     }
 
     /// Founds the synchronizer with its first topology. Once for all sequencers that share the database; the same call

@@ -23,6 +23,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use topology::{TopologyContent, TopologyMessage};
 use wire::concordat::sequencer::v1::*;
 
 /// The version of the protocol between members and sequencers.
@@ -227,6 +228,20 @@ impl SequencerService for PublicApi {
             Err(error) => Err(refuse(&error)),
         });
         Ok(Response::new(Box::pin(events)))
+    }
+
+    async fn get_founding(
+        &self,
+        request: Request<GetFoundingRequest>,
+    ) -> Result<Response<GetFoundingResponse>, Status> {
+        let (shared, _) = self.authenticated(&request).await?;
+        let topology = identity::load_topology(&shared.db, &shared.synchronizer).await.map_err(|e| refuse(&e))?;
+        let mut founding = topology.for_catch_up(Timestamp::MIN);
+        let begun = founding.first().map(|first| first.sequenced);
+        founding.retain(|stored| Some(stored.sequenced) == begun);
+        let content = TopologyContent::CatchUp(founding);
+        let message = TopologyMessage { synchronizer: shared.synchronizer.clone(), content };
+        Ok(Response::new(GetFoundingResponse { topology: message.encode() }))
     }
 
     async fn acknowledge(&self, request: Request<AcknowledgeRequest>) -> Result<Response<AcknowledgeResponse>, Status> {

@@ -32,13 +32,14 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), pem }
     }
 
-    /// Writes `name.crt` and `name.pem`, a certificate for `localhost` and its key.
+    /// Writes `name.crt` and `name.pem`, a certificate for `localhost` and `127.0.0.1`, and its key.
     ///
     /// # Panics
     /// If the folder cannot be written to.
     pub fn issue(&self, folder: &Path, name: &str) {
         let key = KeyPair::generate().expect("a key");
-        let parameters = CertificateParams::new(vec!["localhost".to_owned()]).expect("a host name");
+        let parameters =
+            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a host name");
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
         fs::write(folder.join(format!("{name}.crt")), certificate.pem()).expect("a folder");
         fs::write(folder.join(format!("{name}.pem")), key.serialize_pem()).expect("a folder");

@@ -2,6 +2,8 @@
 
 use crate::{Malformed, SignedTopologyTransaction, StoredTransaction, transaction::VERSION};
 use base::{ParticipantId, SynchronizerId};
+use bytes::Bytes;
+use prost::Message as _;
 use wire::concordat::topology::v1 as proto;
 
 /// Transactions in one broadcast or request.
@@ -66,6 +68,19 @@ pub struct RegisterResponse {
     pub request_id: String,
     /// One for each transaction of the request, in its order.
     pub results: Vec<Registration>,
+}
+
+impl TopologyMessage {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        proto::TopologyMessage::from(self).encode_to_vec().into()
+    }
+
+    /// Reads what [`TopologyMessage::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        (&proto::TopologyMessage::decode(bytes)?).try_into()
+    }
 }
 
 impl From<&TopologyMessage> for proto::TopologyMessage {

@@ -8,12 +8,16 @@ use super::{
     manager::{self, Manager},
     mediator::{self, Mediator},
     sequencer,
+    topology::TopologyAdmin,
 };
 use ::base::{MediatorId, SynchronizerId};
 use ::config::{Api, NodeCommon};
 use ::node::{ActiveReplica, NodeKind, NodeStatus, PartError, Replica};
 use ::rpc::{
-    HealthReporter, services::concordat::admin::v1::sequencer_admin_service_server::SequencerAdminServiceServer,
+    HealthReporter,
+    services::concordat::admin::v1::{
+        sequencer_admin_service_server::SequencerAdminServiceServer, topology_service_server::TopologyServiceServer,
+    },
 };
 use ::sequencer::{Sequencer, SequencerError};
 use ::store::{Db, StoreError};
@@ -58,7 +62,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
     let public = NamedPort::take(host, node, "public", &config.public_api).await?;
     let (mediator_node, manager_node) = (inner(node, "mediator"), inner(node, "manager"));
-    let sequencer = sequencer::run(host, &inner(node, "sequencer"), config.options.total_node_count).await?;
+    let (sequencer, _) = sequencer::run(host, &inner(node, "sequencer"), config.options.total_node_count).await?;
     let mediator_db = mediator::open(host, &mediator_node).await?;
     let manager_db = manager::open(host, &manager_node).await?;
 
@@ -85,6 +89,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     let as_replica = replica_config(&mediator_node, NodeKind::Mediator, &admin, None);
     let mediator_replica = Replica::start(mediator_db, as_replica, mediator.clone(), &host.tasks).map_err(failed)?;
     let manager = Manager::new(manager_db.clone(), name, parameters, client(node), Some(home.clone()));
+    let shown_db = manager_db.clone();
     let as_replica = replica_config(&manager_node, NodeKind::Manager, &admin, None);
     let manager_replica = Replica::start(manager_db, as_replica, manager.clone(), &host.tasks).map_err(failed)?;
 
@@ -100,6 +105,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     let services = host.admin_services(node)?;
     let services = services
         .with(SequencerAdminServiceServer::new(sequencer::Admin { sequencer }))
+        .with(TopologyServiceServer::new(TopologyAdmin::of_manager(shown_db, manager.clone())))
         .with(mediator::service(mediator, &host.admin_router(node, &domain.mediator)?))
         .with(manager::service(manager, &host.admin_router(node, &domain.manager)?));
     for health in [Some(services.health()), health::serve_node(host, node).await?].into_iter().flatten() {

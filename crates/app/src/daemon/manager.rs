@@ -2,11 +2,12 @@
 
 use super::{
     DaemonError,
+    connection::{NotInitialized, changes_connection, connection, read_connection},
     domain::Home,
     host::{Host, NamedPort, client, identifier, identity, refuse, replica_config, settled},
-    topology::{Unreadable, from_wire, unreadable},
+    topology::{TopologyAdmin, Unreadable, from_wire, unreadable},
 };
-use ::base::{Coded, ErrorCode, codes};
+use ::base::{Coded, ErrorCode, SynchronizerId, codes};
 use ::config::{NodeCommon, SynchronizerParameters};
 use ::crypto::PublicKey;
 use ::identity::Identity;
@@ -14,12 +15,16 @@ use ::manager::{Context, ManagerError, Setup};
 use ::node::{NodeKind, Part, PartError, Replica};
 use ::rpc::{
     PassOn, Repeat, Router,
-    services::concordat::admin::v1::manager_admin_service_server::{ManagerAdminService, ManagerAdminServiceServer},
+    services::concordat::admin::v1::{
+        manager_admin_service_server::{ManagerAdminService, ManagerAdminServiceServer},
+        sequencer_connection_service_server::{SequencerConnectionService, SequencerConnectionServiceServer},
+        topology_service_server::TopologyServiceServer,
+    },
 };
 use ::sequencer_client::ClientConfig;
 use ::store::{Db, Epoch};
 use ::tasks::Tasks;
-use ::topology::{Mapping, Parameters};
+use ::topology::{Mapping, Operation, Parameters, SignedTopologyTransaction, StoredTransaction, TopologyTransaction};
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
 use std::{sync::Arc, time::Duration};
@@ -39,18 +44,24 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
     let replica = Replica::start(db, replica_config, part.clone(), &host.tasks).map_err(failed)?;
 
     host.follow(&part.db, &part.setup, |db| async move { Ok(::manager::setup(&db).await?) }.boxed());
-    let (shown, ports, known) = (replica.clone(), vec![admin.status()], part.clone());
-    host.nodes.register(&node.name, Some(replica.clone()), move || {
-        let setup = known.setup.borrow().clone();
-        NodeStatus {
-            initialized: setup.is_some(),
-            member: setup.map(|s| s.synchronizer.member().to_string()).unwrap_or_default(),
-            ports: ports.clone(),
-            lag_ms: known.client.lag.millis(),
-            ..shown.status()
-        }
+    host.follow(&part.db, &part.synchronizer, |db| {
+        async move { Ok(Identity::load(&db).await?.map(|identity| SynchronizerId(identity.uid().clone()))) }.boxed()
     });
-    let services = host.admin_services(node)?.with(service(part, &host.admin_router(node, &replica)?));
+    let (shown, ports, known) = (replica.clone(), vec![admin.status()], part.clone());
+    host.nodes.register(&node.name, Some(replica.clone()), move || NodeStatus {
+        initialized: known.setup.borrow().is_some(),
+        member: known.synchronizer.borrow().as_ref().map(|s| s.member().to_string()).unwrap_or_default(),
+        ports: ports.clone(),
+        lag_ms: known.client.lag.millis(),
+        ..shown.status()
+    });
+    let router = host.admin_router(node, &replica)?;
+    let connections = SequencerConnectionServiceServer::from_arc(part.clone());
+    let services = host
+        .admin_services(node)?
+        .with(TopologyServiceServer::new(TopologyAdmin::of_manager(part.db.clone(), part.clone())))
+        .with(PassOn::new(connections, &router, changes_connection))
+        .with(service(part, &router));
     host.report_health(node, &replica, "domain-manager", services.health()).await?;
     host.serve(admin.port.with(services));
     Ok(())
@@ -60,7 +71,8 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
 pub(crate) fn service(part: Arc<Manager>, router: &Router) -> PassOn<ManagerAdminServiceServer<Manager>> {
     PassOn::new(ManagerAdminServiceServer::from_arc(part), router, |method| match method {
         // Somebody else may have changed them in between.
-        "SetParameters" => Some(Repeat::Never),
+        "SetParameters" | "AuthorizeTopology" => Some(Repeat::Never),
+        "GetStaticParameters" => None,
         _ => Some(Repeat::Harmless),
     })
 }
@@ -94,6 +106,8 @@ pub(crate) struct Manager {
     client: ClientConfig,
     /// As far as this replica has seen.
     setup: watch::Sender<Option<Setup>>,
+    /// Whose it is going to be, or is.
+    synchronizer: watch::Sender<Option<SynchronizerId>>,
 }
 
 struct Term {
@@ -102,6 +116,8 @@ struct Term {
     tasks: Tasks,
     /// To the manager while it works.
     requests: Option<mpsc::Sender<::manager::Request>>,
+    /// How it reaches the sequencers, while it works.
+    client: Option<watch::Sender<ClientConfig>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -135,24 +151,40 @@ impl Manager {
         client: ClientConfig,
         home: Option<Arc<Home>>,
     ) -> Arc<Self> {
-        let (term, setup) = (Mutex::new(None), watch::Sender::new(None));
-        Arc::new(Self { db, name, parameters, home, term, client, setup })
+        let (setup, synchronizer) = (watch::Sender::new(None), watch::Sender::new(None));
+        Arc::new(Self { db, name, parameters, home, term: Mutex::new(None), client, setup, synchronizer })
+    }
+
+    /// What is authorized for the founding, as the admin API shows it; on any replica.
+    pub(crate) async fn draft(&self) -> Result<Vec<StoredTopology>, Status> {
+        let Some(identity) = Identity::load(&self.db).await.map_err(refuse)? else { return Ok(Vec::new()) };
+        let draft = ::manager::draft(&self.db, &identity, self.parameters.clone()).await.map_err(refuse)?;
+        let shown = |t: &SignedTopologyTransaction| StoredTopology { transaction: t.encode(), ..Default::default() };
+        Ok(draft.iter().map(shown).collect())
     }
 
     /// Starts to work, if there is a synchronizer and the manager does not work already.
     async fn run(&self, term: &mut Term) -> Result<(), ManagerError> {
         if let Some(home) = &self.home {
-            let setup = Setup { synchronizer: home.synchronizer.clone(), sequencers: vec![home.sequencer_uri.clone()] };
+            let setup = Setup {
+                synchronizer: home.synchronizer.clone(),
+                sequencers: vec![home.sequencer_uri.clone()],
+                trust: None,
+            };
             let topology = home.topology(::manager::setup(&self.db).await?.is_some());
             ::manager::initialize(&self.db, &term.epoch, &setup, topology).await?;
         }
         let Some(setup) = ::manager::setup(&self.db).await? else { return Ok(()) };
         self.setup.send_replace(Some(setup.clone()));
-        if term.requests.is_none() {
+        let client = self.client.reaching(setup.sequencers.clone(), setup.trust.as_deref())?;
+        if let Some(moves) = &term.client {
+            moves.send_replace(client);
+        } else {
             let (requests, inbox) = mpsc::channel(REQUESTS);
             term.requests = Some(requests);
-            let (epoch, identity) = (term.epoch.clone(), term.identity.clone());
-            let context = Context { db: self.db.clone(), epoch, identity, setup, client: self.client.clone() };
+            let (epoch, identity, moves) = (term.epoch.clone(), term.identity.clone(), watch::Sender::new(client));
+            let context = Context { db: self.db.clone(), epoch, identity, setup, client: moves.subscribe() };
+            term.client = Some(moves);
             term.tasks.spawn_essential("manager", ::manager::run(context, inbox, term.tasks.clone())).detach();
         }
         Ok(())
@@ -163,7 +195,7 @@ impl Part for Manager {
     fn activate(&self, epoch: Epoch, tasks: Tasks) -> BoxFuture<'_, Result<(), PartError>> {
         async move {
             let identity = identity(&self.db, &epoch, &self.name).await?;
-            let mut term = Term { epoch, identity, tasks, requests: None };
+            let mut term = Term { epoch, identity, tasks, requests: None, client: None };
             self.run(&mut term).await?;
             *self.term.lock().await = Some(term);
             Ok(())
@@ -210,15 +242,68 @@ impl ManagerAdminService for Manager {
         request: Request<InitializeManagerRequest>,
     ) -> Result<Response<InitializeManagerResponse>, Status> {
         let request = request.into_inner();
-        let topology = from_wire(&request.topology).map_err(refuse)?;
         let mut term = self.term.lock().await;
         let term = term.as_mut().ok_or_else(|| refuse(Refused::Passive))?;
-        let synchronizer = base::SynchronizerId(term.identity.uid().clone());
-        let setup = Setup { synchronizer, sequencers: request.sequencers };
+        let synchronizer = SynchronizerId(term.identity.uid().clone());
+        let trust = Some(request.trust_certificates).filter(|pem| !pem.is_empty());
+        let setup = Setup { synchronizer, sequencers: request.sequencers, trust };
+        let client = self.client.reaching(setup.sequencers.clone(), setup.trust.as_deref()).map_err(refuse)?;
+        let topology = match request.topology.as_slice() {
+            [] => ::manager::founding(&term.identity, &setup, client).await.map_err(refuse)?,
+            given => from_wire(given).map_err(refuse)?,
+        };
         ::manager::initialize(&self.db, &term.epoch, &setup, &topology).await.map_err(refuse)?;
         settled(&self.db);
         self.run(term).await.map_err(refuse)?;
         Ok(Response::new(InitializeManagerResponse {}))
+    }
+
+    async fn authorize_topology(
+        &self,
+        request: Request<AuthorizeTopologyRequest>,
+    ) -> Result<Response<AuthorizeTopologyResponse>, Status> {
+        let wanted = TopologyTransaction::decode(&request.into_inner().transaction).map_err(unreadable);
+        let TopologyTransaction { mapping, operation, .. } = wanted.map_err(refuse)?;
+        if let Some(synchronizer) = mapping.synchronizer() {
+            let known = self.term.lock().await.as_ref().map(|term| term.identity.uid().clone());
+            if known.is_some_and(|known| synchronizer.0 != known) {
+                return Err(refuse(unreadable(format!("{synchronizer} is not this manager's synchronizer"))));
+            }
+        }
+        let answer = {
+            let term = self.term.lock().await;
+            let term = term.as_ref().ok_or_else(|| refuse(Refused::Passive))?;
+            match &term.requests {
+                Some(requests) => wish(requests, mapping, operation).await?,
+                None => {
+                    let wish = (mapping, operation);
+                    let parameters = self.parameters.clone();
+                    let signed = ::manager::authorize(&self.db, &term.epoch, &term.identity, parameters, wish).await;
+                    let transaction = signed.map_err(refuse)?.encode();
+                    return Ok(Response::new(AuthorizeTopologyResponse { transaction, sequenced: None }));
+                }
+            }
+        };
+        let stored = answer.await.map_err(|_| refuse(Refused::BecamePassive))?.map_err(refuse)?;
+        let (transaction, sequenced) = (stored.transaction.encode(), Some(stored.sequenced.micros()));
+        Ok(Response::new(AuthorizeTopologyResponse { transaction, sequenced }))
+    }
+
+    async fn get_static_parameters(
+        &self,
+        _: Request<GetStaticParametersRequest>,
+    ) -> Result<Response<GetStaticParametersResponse>, Status> {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let parameters = StaticParameters {
+            protocol_version: ::sequencer::PROTOCOL_VERSION,
+            unique_contract_keys: false,
+            signing_key_schemes: texts(&["Ed25519", "ECDSA-P256", "ECDSA-P384"]),
+            encryption_key_schemes: texts(&["ECIES-P256_HMAC256_AES128-GCM"]),
+            symmetric_key_schemes: texts(&["AES128-GCM"]),
+            hash_algorithms: texts(&["Sha256"]),
+            key_formats: texts(&["DER"]),
+        };
+        Ok(Response::new(GetStaticParametersResponse { parameters: Some(parameters) }))
     }
 
     async fn set_parameters(
@@ -226,12 +311,11 @@ impl ManagerAdminService for Manager {
         request: Request<SetParametersRequest>,
     ) -> Result<Response<SetParametersResponse>, Status> {
         let request = request.into_inner();
-        let (reply, answer) = oneshot::channel();
-        {
+        let answer = {
             let term = self.term.lock().await;
             let term = term.as_ref().ok_or_else(|| refuse(Refused::Passive))?;
             let requests = term.requests.as_ref().ok_or_else(|| refuse(Refused::NotInitialized))?;
-            let synchronizer = base::SynchronizerId(term.identity.uid().clone());
+            let synchronizer = SynchronizerId(term.identity.uid().clone());
             let state = ::identity::load_topology(&self.db, &synchronizer).await.map_err(refuse)?;
             let head = state.head();
             let mut parameters = head.parameters().cloned().ok_or_else(|| refuse(Refused::NotInitialized))?;
@@ -240,11 +324,51 @@ impl ManagerAdminService for Manager {
                 milliseconds(request.participant_response_timeout_ms, parameters.confirmation_response_timeout);
             parameters.mediator_reaction_timeout =
                 milliseconds(request.mediator_reaction_timeout_ms, parameters.mediator_reaction_timeout);
-            let mapping = Mapping::Parameters { synchronizer, parameters };
-            let request = ::manager::Request { mapping, reply };
-            requests.send(request).await.map_err(|_| refuse(Refused::Passive))?;
-        }
-        let sequenced = answer.await.map_err(|_| refuse(Refused::BecamePassive))?.map_err(refuse)?;
-        Ok(Response::new(SetParametersResponse { sequenced: sequenced.micros() }))
+            wish(requests, Mapping::Parameters { synchronizer, parameters }, Operation::AddReplace).await?
+        };
+        let stored = answer.await.map_err(|_| refuse(Refused::BecamePassive))?.map_err(refuse)?;
+        Ok(Response::new(SetParametersResponse { sequenced: stored.sequenced.micros() }))
+    }
+}
+
+type Answer = oneshot::Receiver<Result<StoredTransaction, ManagerError>>;
+
+/// Hands a wish to the manager that works.
+async fn wish(
+    requests: &mpsc::Sender<::manager::Request>,
+    mapping: Mapping,
+    operation: Operation,
+) -> Result<Answer, Status> {
+    let (reply, answer) = oneshot::channel();
+    let request = ::manager::Request { mapping, operation, reply };
+    requests.send(request).await.map_err(|_| refuse(Refused::Passive))?;
+    Ok(answer)
+}
+
+#[tonic::async_trait]
+impl SequencerConnectionService for Manager {
+    async fn get_sequencer_connection(
+        &self,
+        _: Request<GetSequencerConnectionRequest>,
+    ) -> Result<Response<GetSequencerConnectionResponse>, Status> {
+        let setup = ::manager::setup(&self.db).await.map_err(refuse)?;
+        let connection = setup.map(|s| connection(s.sequencers, s.trust));
+        Ok(Response::new(GetSequencerConnectionResponse { connection }))
+    }
+
+    async fn set_sequencer_connection(
+        &self,
+        request: Request<SetSequencerConnectionRequest>,
+    ) -> Result<Response<SetSequencerConnectionResponse>, Status> {
+        let (sequencers, trust) = read_connection(request.into_inner().connection).map_err(refuse)?;
+        let mut term = self.term.lock().await;
+        let term = term.as_mut().ok_or_else(|| refuse(Refused::Passive))?;
+        let stored = ::manager::setup(&self.db).await.map_err(refuse)?;
+        let stored = stored.ok_or_else(|| refuse(NotInitialized("domain manager")))?;
+        self.client.reaching(sequencers.clone(), trust.as_deref()).map_err(refuse)?;
+        let setup = Setup { sequencers, trust, ..stored };
+        ::manager::initialize(&self.db, &term.epoch, &setup, &[]).await.map_err(refuse)?;
+        self.run(term).await.map_err(refuse)?;
+        Ok(Response::new(SetSequencerConnectionResponse {}))
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{
     DaemonError,
+    connection::{NotInitialized, changes_connection, connection, read_connection},
     domain::Home,
     host::{Host, NamedPort, client, identity, refuse, replica_config, settled},
-    topology::{from_wire, unreadable},
+    topology::{TopologyAdmin, from_wire, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
 use ::config::NodeCommon;
@@ -13,7 +14,11 @@ use ::mediator::{Context, MediatorError, Setup};
 use ::node::{NodeKind, Part, PartError, Replica};
 use ::rpc::{
     PassOn, Repeat, Router,
-    services::concordat::admin::v1::mediator_admin_service_server::{MediatorAdminService, MediatorAdminServiceServer},
+    services::concordat::admin::v1::{
+        mediator_admin_service_server::{MediatorAdminService, MediatorAdminServiceServer},
+        sequencer_connection_service_server::{SequencerConnectionService, SequencerConnectionServiceServer},
+        topology_service_server::TopologyServiceServer,
+    },
 };
 use ::sequencer_client::ClientConfig;
 use ::store::{Db, Epoch};
@@ -45,7 +50,12 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
             ..shown.status()
         }
     });
-    let services = host.admin_services(node)?.with(service(part, &host.admin_router(node, &replica)?));
+    let router = host.admin_router(node, &replica)?;
+    let services = host
+        .admin_services(node)?
+        .with(TopologyServiceServer::new(TopologyAdmin::new(part.db.clone())))
+        .with(connection_service(part.clone(), &router))
+        .with(service(part, &router));
     host.report_health(node, &replica, "mediator", services.health()).await?;
     host.serve(admin.port.with(services));
     Ok(())
@@ -55,6 +65,14 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
 pub(crate) fn service(part: Arc<Mediator>, router: &Router) -> PassOn<MediatorAdminServiceServer<Mediator>> {
     // All it does twice is the same twice.
     PassOn::new(MediatorAdminServiceServer::from_arc(part), router, |_| Some(Repeat::Harmless))
+}
+
+/// Where its sequencers are: read by any replica, changed by the active one.
+pub(crate) fn connection_service(
+    part: Arc<Mediator>,
+    router: &Router,
+) -> PassOn<SequencerConnectionServiceServer<Mediator>> {
+    PassOn::new(SequencerConnectionServiceServer::from_arc(part), router, changes_connection)
 }
 
 /// The database of a mediator.
@@ -77,7 +95,8 @@ struct Term {
     epoch: Epoch,
     identity: Identity,
     tasks: Tasks,
-    runs: bool,
+    /// How it reaches the sequencers, while it works.
+    client: Option<watch::Sender<ClientConfig>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -106,15 +125,20 @@ impl Mediator {
                 mediator: home.mediator.clone(),
                 synchronizer: home.synchronizer.clone(),
                 sequencers: vec![home.sequencer_uri.clone()],
+                trust: None,
             };
             let topology = home.topology(::mediator::setup(&self.db).await?.is_some());
             ::mediator::initialize(&self.db, &term.epoch, &setup, topology).await?;
         }
         let Some(setup) = ::mediator::setup(&self.db).await? else { return Ok(()) };
         self.setup.send_replace(Some(setup.clone()));
-        if !std::mem::replace(&mut term.runs, true) {
-            let (epoch, identity) = (term.epoch.clone(), term.identity.clone());
-            let context = Context { db: self.db.clone(), epoch, identity, setup, client: self.client.clone() };
+        let client = self.client.reaching(setup.sequencers.clone(), setup.trust.as_deref())?;
+        if let Some(moves) = &term.client {
+            moves.send_replace(client);
+        } else {
+            let (epoch, identity, moves) = (term.epoch.clone(), term.identity.clone(), watch::Sender::new(client));
+            let context = Context { db: self.db.clone(), epoch, identity, setup, client: moves.subscribe() };
+            term.client = Some(moves);
             term.tasks.spawn_essential("mediator", ::mediator::run(context, term.tasks.clone())).detach();
         }
         Ok(())
@@ -125,7 +149,7 @@ impl Part for Mediator {
     fn activate(&self, epoch: Epoch, tasks: Tasks) -> BoxFuture<'_, Result<(), PartError>> {
         async move {
             let identity = identity(&self.db, &epoch, "mediator").await?;
-            let mut term = Term { epoch, identity, tasks, runs: false };
+            let mut term = Term { epoch, identity, tasks, client: None };
             self.run(&mut term).await?;
             *self.term.lock().await = Some(term);
             Ok(())
@@ -139,6 +163,34 @@ impl Part for Mediator {
         if let Ok(mut term) = self.term.try_lock() {
             *term = None;
         }
+    }
+}
+
+#[tonic::async_trait]
+impl SequencerConnectionService for Mediator {
+    async fn get_sequencer_connection(
+        &self,
+        _: Request<GetSequencerConnectionRequest>,
+    ) -> Result<Response<GetSequencerConnectionResponse>, Status> {
+        let setup = ::mediator::setup(&self.db).await.map_err(refuse)?;
+        let connection = setup.map(|s| connection(s.sequencers, s.trust));
+        Ok(Response::new(GetSequencerConnectionResponse { connection }))
+    }
+
+    async fn set_sequencer_connection(
+        &self,
+        request: Request<SetSequencerConnectionRequest>,
+    ) -> Result<Response<SetSequencerConnectionResponse>, Status> {
+        let (sequencers, trust) = read_connection(request.into_inner().connection).map_err(refuse)?;
+        let mut term = self.term.lock().await;
+        let term = term.as_mut().ok_or_else(|| refuse(Passive))?;
+        let stored = ::mediator::setup(&self.db).await.map_err(refuse)?;
+        let stored = stored.ok_or_else(|| refuse(NotInitialized("mediator")))?;
+        self.client.reaching(sequencers.clone(), trust.as_deref()).map_err(refuse)?;
+        let setup = Setup { sequencers, trust, ..stored };
+        ::mediator::initialize(&self.db, &term.epoch, &setup, &[]).await.map_err(refuse)?;
+        self.run(term).await.map_err(refuse)?;
+        Ok(Response::new(SetSequencerConnectionResponse {}))
     }
 }
 
@@ -161,8 +213,13 @@ impl MediatorAdminService for Mediator {
             mediator: request.mediator_id.parse().map_err(unreadable).map_err(refuse)?,
             synchronizer: request.synchronizer_id.parse().map_err(unreadable).map_err(refuse)?,
             sequencers: request.sequencers,
+            trust: Some(request.trust_certificates).filter(|pem| !pem.is_empty()),
         };
-        let topology = from_wire(&request.topology).map_err(refuse)?;
+        let client = self.client.reaching(setup.sequencers.clone(), setup.trust.as_deref()).map_err(refuse)?;
+        let topology = match request.topology.as_slice() {
+            [] => ::mediator::founding(&term.identity, &setup, client).await.map_err(refuse)?,
+            given => from_wire(given).map_err(refuse)?,
+        };
         ::mediator::initialize(&self.db, &term.epoch, &setup, &topology).await.map_err(refuse)?;
         settled(&self.db);
         self.run(term).await.map_err(refuse)?;

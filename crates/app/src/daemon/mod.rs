@@ -1,8 +1,9 @@
 //! `concordat daemon`: the nodes of a configuration, from the first port taken to an orderly farewell.
 //!
-//! `host.rs` what all nodes are started with · `health.rs` health servers · `storage.rs` from configuration to database ·
+//! `connection.rs` where sequencers are · `host.rs` what all nodes are started with · `health.rs` health servers · `storage.rs` from configuration to database ·
 //! `tls.rs` from configuration to certificates · `topology.rs` topology on the admin API · one file for each kind of node, and `domain.rs` for three of them as one.
 
+mod connection;
 mod domain;
 mod health;
 mod host;

@@ -3,7 +3,7 @@
 use super::{
     DaemonError,
     host::{Host, NamedPort, client, identifier, port_failed, refuse, replica_config},
-    topology::unreadable,
+    topology::{TopologyAdmin, unreadable},
 };
 use ::base::{ParticipantId, SynchronizerId};
 use ::identity::Identity;
@@ -13,8 +13,9 @@ use ::node::{NodeKind, Part, PartError, Replica};
 use ::participant::{Active, DamlEngine, Interpreter, ParticipantError, ParticipantWrites, follow_packages};
 use ::rpc::{
     PassOn, Repeat, Services,
-    services::concordat::admin::v1::participant_admin_service_server::{
-        ParticipantAdminService, ParticipantAdminServiceServer,
+    services::concordat::admin::v1::{
+        participant_admin_service_server::{ParticipantAdminService, ParticipantAdminServiceServer},
+        topology_service_server::TopologyServiceServer,
     },
 };
 use ::sequencer_client::ClientConfig;
@@ -57,6 +58,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     let here = part.here.subscribe();
     let writes =
         Arc::new(ParticipantWrites::new(db.clone(), interpreter.clone(), here, part.id.clone(), host.tasks.clone()));
+    let shown_db = db.clone();
     let api = LedgerApi::new(Ledger::new(db), writes, router, interpreter, host.tasks.clone());
     let descriptors = [::rpc::LEDGER_API_V2_DESCRIPTORS];
     let ledger_services = api.serve(Services::new(&descriptors).map_err(port_failed(node))?);
@@ -76,7 +78,8 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     });
     let admin_service = ParticipantAdminServiceServer::from_arc(part);
     let admin_service = PassOn::new(admin_service, &host.admin_router(node, &replica)?, passed_on);
-    let services = host.admin_services(node)?.with(admin_service);
+    let topology = TopologyServiceServer::new(TopologyAdmin::of_participant(shown_db));
+    let services = host.admin_services(node)?.with(admin_service).with(topology);
     host.report_health(node, &replica, "participant", services.health()).await?;
     host.serve(admin.port.with(services));
     host.serve(ledger_port.port.with(ledger_services));

@@ -4,17 +4,19 @@ use super::{
     DaemonError, health,
     host::{Host, NamedPort, port_failed, refuse},
     storage::profile,
-    topology::{to_wire, unreadable},
+    topology::{TopologyAdmin, to_wire, unreadable},
 };
 use ::config::NodeCommon;
 use ::node::{NodeKind, NodeStatus};
 use ::rpc::{
     HealthReporter, Services,
-    services::concordat::admin::v1::sequencer_admin_service_server::{
-        SequencerAdminService, SequencerAdminServiceServer,
+    services::concordat::admin::v1::{
+        sequencer_admin_service_server::{SequencerAdminService, SequencerAdminServiceServer},
+        topology_service_server::TopologyServiceServer,
     },
 };
 use ::sequencer::{Config, Sequencer};
+use ::store::Db;
 use ::topology::SignedTopologyTransaction;
 use ::wire::concordat::admin::v1::*;
 use std::sync::Arc;
@@ -27,13 +29,15 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
     let node = &config.node;
     let admin = NamedPort::take(host, node, "admin", &node.admin_api).await?;
     let public = NamedPort::take(host, node, "public", &config.public_api).await?;
-    let sequencer = run(host, node, config.options.total_node_count).await?;
+    let (sequencer, db) = run(host, node, config.options.total_node_count).await?;
 
     let ports = vec![admin.status(), public.status()];
     let (name, shown) = (node.name.clone(), sequencer.clone());
     host.nodes.register(&node.name, None, move || node_status(&name, &shown, &ports));
-    let services =
-        host.admin_services(node)?.with(SequencerAdminServiceServer::new(Admin { sequencer: sequencer.clone() }));
+    let services = host
+        .admin_services(node)?
+        .with(SequencerAdminServiceServer::new(Admin { sequencer: sequencer.clone() }))
+        .with(TopologyServiceServer::new(TopologyAdmin::new(db)));
     for health in [Some(services.health()), health::serve_node(host, node).await?].into_iter().flatten() {
         report_health(host, &sequencer, health, &["", "sequencer"]);
     }
@@ -42,12 +46,17 @@ pub(crate) async fn start(host: &Host, config: ::config::Sequencer) -> Result<()
 }
 
 /// Starts a sequencer over the node's storage.
-pub(crate) async fn run(host: &Host, node: &NodeCommon, total_node_count: u32) -> Result<Arc<Sequencer>, DaemonError> {
+pub(crate) async fn run(
+    host: &Host,
+    node: &NodeCommon,
+    total_node_count: u32,
+) -> Result<(Arc<Sequencer>, Db), DaemonError> {
     let db = host.open(node, "sequencer", &[::identity::MIGRATIONS, ::sequencer::MIGRATIONS]).await?;
     let profile = profile(node.replication.profile);
     let options = Config { total_node_count, profile, limits: sequencer_core::Limits::default() };
     let failed = |source| DaemonError::Sequencer { node: node.name.clone(), source };
-    Ok(Arc::new(Sequencer::start(db, options, &host.tasks).await.map_err(failed)?))
+    let sequencer = Sequencer::start(db.clone(), options, &host.tasks).await.map_err(failed)?;
+    Ok((Arc::new(sequencer), db))
 }
 
 /// Serves the public API, with its gRPC health.
@@ -111,12 +120,25 @@ impl SequencerAdminService for Admin {
         Ok(Response::new(GetKeyResponse { key: Some(self.sequencer.signing_key().into()) }))
     }
 
+    async fn prepare_sequencer(
+        &self,
+        request: Request<PrepareSequencerRequest>,
+    ) -> Result<Response<PrepareSequencerResponse>, Status> {
+        let synchronizer = request.into_inner().synchronizer_id.parse().map_err(unreadable).map_err(refuse)?;
+        self.sequencer.prepare(&synchronizer).await.map_err(refuse)?;
+        let (key, replicated) = (Some(self.sequencer.signing_key().into()), self.sequencer.is_replicated());
+        Ok(Response::new(PrepareSequencerResponse { key, replicated }))
+    }
+
     async fn initialize_sequencer(
         &self,
         request: Request<InitializeSequencerRequest>,
     ) -> Result<Response<InitializeSequencerResponse>, Status> {
         let request = request.into_inner();
-        let synchronizer = request.synchronizer_id.parse().map_err(unreadable).map_err(refuse)?;
+        let synchronizer = match request.synchronizer_id.as_str() {
+            "" => self.sequencer.prepared().await.map_err(refuse)?,
+            id => id.parse().map_err(unreadable).map_err(refuse)?,
+        };
         let transactions =
             request.transactions.iter().map(|t| SignedTopologyTransaction::decode(t).map_err(unreadable));
         let transactions = transactions.collect::<Result<_, _>>().map_err(refuse)?;

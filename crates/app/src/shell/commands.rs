@@ -1,123 +1,36 @@
 //! The commands of nodes: which there are, and the calls that they are.
 //!
+//! `list.rs` which there are · `setup.rs` founding step by step · `topology.rs` what nodes know of the synchronizer ·
 //! `domains.rs` synchronizers of a participant · `health.rs` how a node is · `ledger.rs` what the Ledger API is asked.
 
 mod domains;
 mod health;
 mod ledger;
+mod list;
+mod setup;
+mod topology;
 
 pub(super) use domains::registered;
 pub(super) use health::ask as status_of;
+pub(super) use topology::dynamic_parameters;
 
 use super::{
+    connections::Sequencers,
     made,
     nodes::{Kind, Node},
 };
 use ::console::{Argument, Subject, Value};
+use base::ParticipantId;
 use rpc::{RpcError, services::concordat::admin::v1::node_service_client::NodeServiceClient};
 use std::collections::BTreeMap;
 use wire::concordat::admin::v1::{NodeStatus, SetPassiveRequest};
 
-use Kind::{Domain, Manager, Mediator, Participant, Sequencer};
+use Kind::Participant;
+use list::{COMMANDS, Command, MISSING};
 
-/// A command: its path, the nodes that have it, what it takes, what it is for.
-struct Command(&'static str, &'static [Kind], &'static str, &'static str);
-
-const ALL: &[Kind] = &[Participant, Sequencer, Mediator, Manager, Domain];
-const CONNECTED: &[Kind] = &[Mediator, Manager];
-
-const COMMANDS: [Command; 39] = [
-    Command("help", ALL, "(command)", "List the commands, or say what one is for"),
-    Command("name", ALL, "", "What the configuration calls it"),
-    Command("id", ALL, "", "Its identifier in the synchronizer"),
-    Command("is_running", ALL, "", "Whether it answers"),
-    Command("is_initialized", ALL, "", "Whether it has been given all that it needs"),
-    Command("health.status", ALL, "", "Identifier, ports, whether it is active, what troubles it"),
-    Command("health.active", ALL, "", "Whether it is the active replica, or an online sequencer"),
-    Command("health.is_running", ALL, "", "Whether it answers"),
-    Command("health.running", ALL, "", "Whether it answers"),
-    Command("health.initialized", ALL, "", "Whether it has been given all that it needs"),
-    Command("health.has_identity", ALL, "", "Whether it has an identifier"),
-    Command("health.wait_for_running", ALL, "", "Wait until it answers"),
-    Command("health.wait_for_identity", ALL, "", "Wait until it has an identifier"),
-    Command("health.wait_for_initialized", ALL, "", "Wait until it has been given all that it needs"),
-    Command(
-        "health.dump",
-        ALL,
-        "(outputFile)",
-        "Write its status and the configuration, without secrets, into a folder",
-    ),
-    Command(
-        "health.ping",
-        &[Participant],
-        "(participantId, timeout)",
-        "A command that the other participant answers; how long it took",
-    ),
-    Command("health.maybe_ping", &[Participant], "(participantId, timeout)", "The same; None if there is no answer"),
-    Command("replication.set_passive", ALL, "", "Hand over to another replica; fails if none takes over"),
-    Command("setup.bootstrap_domain", &[Manager], "(sequencers, mediators)", "Found the synchronizer"),
-    Command(
-        "domains.connect",
-        &[Participant],
-        OF_CONNECT,
-        "Register a synchronizer by the URI of a sequencer, and connect",
-    ),
-    Command("domains.connect_multi", &[Participant], "(alias, connections)", "The same by several sequencers"),
-    Command("domains.connect_local", &[Participant], OF_CONNECT_LOCAL, "The same by a node of the console"),
-    Command("domains.register", &[Participant], "(config)", "Register a synchronizer without connecting"),
-    Command(
-        "domains.modify",
-        &[Participant],
-        "(alias, config => config)",
-        "Change how it is reached; a connection that stands is not touched",
-    ),
-    Command("domains.reconnect", &[Participant], "(alias, retry)", "Connect to a registered synchronizer"),
-    Command(
-        "domains.reconnect_all",
-        &[Participant],
-        "(ignoreFailures)",
-        "Connect to all that are not left to operators (manualConnect)",
-    ),
-    Command("domains.disconnect", &[Participant], "(alias)", "End the connection"),
-    Command("domains.disconnect_all", &[Participant], "", "End all connections"),
-    Command("domains.is_connected", &[Participant], "(reference)", "Whether it is connected"),
-    Command("domains.active", &[Participant], "(reference)", "Whether it is connected"),
-    Command("domains.config", &[Participant], "(alias)", "How a registered synchronizer is reached"),
-    Command("domains.id_of", &[Participant], "(alias)", "The identifier of a registered synchronizer"),
-    Command("domains.list_connected", &[Participant], "", "The synchronizers that it is connected to"),
-    Command(
-        "domains.list_registered",
-        &[Participant],
-        "",
-        "The synchronizers that it knows, and whether it is connected",
-    ),
-    Command("domains.is_registered", &[Participant], "(alias)", "Whether it knows a synchronizer under an alias"),
-    Command("dars.upload", &[Participant], "(path)", "Upload a DAR; returns the id of its main package"),
-    Command("packages.list", &[Participant], "", "The packages that it has"),
-    Command("parties.enable", &[Participant], "(name)", "Allocate a party"),
-    Command(
-        "parties.list",
-        &[Participant],
-        "(filterParty)",
-        "The parties that it knows, and which of them are its own",
-    ),
-];
-const OF_CONNECT: &str = "(alias, connection, manualConnect, domainId, certificatesPath, priority)";
-const OF_CONNECT_LOCAL: &str = "(node, manualConnect, alias, maxRetryDelayMillis, priority)";
-
-/// The field's commands that the admin API does not serve yet.
-const MISSING: [(&str, &[Kind]); 10] = [
-    ("setup.init", &[Manager]),
-    ("setup.onboard_new_sequencer", &[Manager]),
-    ("setup.authorize_mediator", &[Manager]),
-    ("initialization.bootstrap_topology", &[Sequencer]),
-    ("initialization.initialize_from_beginning", &[Sequencer]),
-    ("mediator.initialize", &[Mediator]),
-    ("sequencer_connection.get", CONNECTED),
-    ("sequencer_connection.set", CONNECTED),
-    ("dars.list", &[Participant]),
-    ("parties.hosted", &[Participant]),
-];
+/// What commands of `setup.rs` begin with.
+const FOUNDING: [&str; 6] =
+    ["initialization.", "mediator.", "setup.", "sequencer_connection.", "keys.", "setup.helper."];
 
 /// What a path of names is.
 pub(super) enum Found {
@@ -196,6 +109,8 @@ fn refused(status: tonic::Status) -> String {
 pub(super) async fn subject(node: &Node, path: &str, arguments: &[Argument]) -> Result<Subject, String> {
     match path {
         "domains.modify" => domains::subject(node, arguments).await.map(Subject::One),
+        "sequencer_connection.modify" => setup::subject(node).await.map(Subject::One),
+        "service.update_dynamic_domain_parameters" => topology::subject(node).await.map(Subject::One),
         _ => Err(format!("{path} takes no function")),
     }
 }
@@ -239,6 +154,11 @@ pub(super) async fn call(
             let mediators = targets(nodes, &argument(&arguments, 1, "mediators")?)?;
             bootstrap(node, &sequencers, &mediators).await.map(|()| Value::Unit)
         }
+        "sequencerConnection" => node.sequencers()?.connection(),
+        _ if path.starts_with("topology.") || path.starts_with("participants.") || path.starts_with("service.") => {
+            topology::call(nodes, node, path, &arguments).await
+        }
+        _ if FOUNDING.iter().any(|group| path.starts_with(group)) => setup::call(nodes, node, path, &arguments).await,
         _ if path.starts_with("domains.") => domains::call(nodes, node, path, &arguments).await,
         _ => ledger::call(node, path, &arguments).await,
     }
@@ -261,6 +181,20 @@ async fn status(node: &Node) -> Result<NodeStatus, String> {
     Ok(health::ask(node).await?.0)
 }
 
+/// A participant, by its identifier or by its node.
+async fn participant_id(nodes: &BTreeMap<String, Node>, value: &Value) -> Result<ParticipantId, String> {
+    let text = match value {
+        Value::Id("ParticipantId", id) => id.to_string(),
+        Value::Reference(_) => match targets(nodes, value)?.as_slice() {
+            [other] if other.kind == Participant => status(other).await?.member,
+            _ => return Err("a participant is needed".into()),
+        },
+        other => return Err(format!("a participant is needed, this is {}", other.type_name())),
+    };
+    let uid = text.strip_prefix("PAR::").unwrap_or(&text);
+    uid.parse().map_err(|error| format!("{text}: {error}"))
+}
+
 /// The nodes of a reference, or of a sequence of them.
 fn targets<'a>(nodes: &'a BTreeMap<String, Node>, value: &Value) -> Result<Vec<&'a Node>, String> {
     let each = value.items().unwrap_or(std::slice::from_ref(value));
@@ -273,11 +207,6 @@ fn targets<'a>(nodes: &'a BTreeMap<String, Node>, value: &Value) -> Result<Vec<&
     each.iter().map(node).collect()
 }
 
-fn uris(nodes: &[&Node]) -> Result<Vec<String>, String> {
-    let uris = nodes.iter().map(|node| node.sequencers().map(|sequencers| sequencers.uris));
-    Ok(uris.collect::<Result<Vec<_>, _>>()?.concat())
-}
-
 async fn bootstrap(manager: &Node, sequencers: &[&Node], mediators: &[&Node]) -> Result<(), String> {
     let (Some(first), [mediator]) = (sequencers.first(), mediators) else {
         return Err("it needs a sequencer, and one mediator: further ones cannot be added yet".into());
@@ -285,11 +214,17 @@ async fn bootstrap(manager: &Node, sequencers: &[&Node], mediators: &[&Node]) ->
     if first.kind != Kind::Sequencer || mediator.kind != Kind::Mediator {
         return Err("it needs a sequence of sequencers and one of mediators".into());
     }
+    let mut all = Sequencers::default();
+    for sequencer in sequencers {
+        all.add(sequencer.sequencers()?);
+    }
+    let Sequencers { uris, trust } = all;
     let founding = demo::Founding {
         sequencer: first.admin.clone(),
         mediator: mediator.admin.clone(),
         manager: manager.admin.clone(),
-        endpoints: uris(sequencers)?,
+        endpoints: uris,
+        trust,
     };
     demo::found(founding).await.map_err(refused)
 }

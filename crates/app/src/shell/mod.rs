@@ -2,11 +2,13 @@
 //! and Ledger APIs. Local nodes run in this process meanwhile, unless somebody answers on their ports already.
 //!
 //! `prompt.rs` where commands are typed · `nodes.rs` who can be reached · `commands.rs` what can be done with them ·
-//! `objects.rs` what else scripts name · `connections.rs` connections to sequencers · `dump.rs` what is sent to who helps.
+//! `objects.rs` what else scripts name · `connections.rs` connections to sequencers · `dump.rs` what is sent to who helps ·
+//! `files.rs` what consoles hand to each other.
 
 mod commands;
 mod connections;
 mod dump;
+mod files;
 mod nodes;
 mod objects;
 mod prompt;
@@ -171,7 +173,7 @@ impl Shell {
 
     fn references(&self, is_wanted: impl Fn(&Node) -> bool) -> Option<Value> {
         let found = self.nodes.values().filter(|node| is_wanted(node));
-        Value::vector(found.map(|node| Value::Reference(node.reference("").into())).collect()).ok()
+        Value::list(found.map(|node| Value::Reference(node.reference("").into())).collect()).ok()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     commands::{argument, check},
     connections::{self, Sequencers},
-    made,
+    files, made,
     nodes::Node,
 };
 use ::console::{Argument, Member, Reference, Show, Value};
@@ -15,16 +15,25 @@ const IDENTIFIERS: [&str; 6] =
 /// What makes identifiers of text.
 const FROM_TEXT: [&str; 2] = ["tryFromProtoPrimitive", "tryFromString"];
 /// Objects, and what they can do.
-const OBJECTS: [(&str, &[&str]); 4] = [
+const OBJECTS: [(&str, &[&str]); 7] = [
     ("DomainConnectionConfig", &["apply"]),
     ("GrpcSequencerConnection", &["tryCreate"]),
-    ("SequencerConnections", &["single"]),
+    ("SequencerConnections", &["single", FROM_FILE]),
+    ("SigningPublicKey", &[FROM_FILE]),
+    ("StaticDomainParameters", &[FROM_FILE]),
+    ("StoredTopologyTransactions", &[FROM_FILE]),
     ("BinaryFileUtil", &["tryReadByteStringFromFile"]),
+];
+const FROM_FILE: &str = "tryReadFromFile";
+/// Words of a type, which stand for themselves.
+const WORDS: [(&str, &[&str]); 4] = [
+    ("TopologyChangeOp", &["Add", "Remove"]),
+    ("RequestSide", &["Both", "From", "To"]),
+    ("ParticipantPermission", &["Submission", "Confirmation", "Observation", "Disabled"]),
+    ("TrustLevel", &["Ordinary", "Vip"]),
 ];
 /// The folders of the field's packages, in which everything is known that is known without them.
 const PACKAGES: [&str; 2] = ["com", "java"];
-/// Larger files are none that a command of the console needs.
-const MAX_FILE: u64 = 100 << 20;
 
 /// The name of an object or the beginning of a package.
 pub(super) fn global(name: &str) -> Option<Value> {
@@ -37,7 +46,7 @@ pub(super) fn global(name: &str) -> Option<Value> {
 
 /// All objects.
 pub(super) fn globals() -> impl Iterator<Item = &'static str> {
-    IDENTIFIERS.into_iter().chain(OBJECTS.iter().map(|(name, _)| *name))
+    IDENTIFIERS.into_iter().chain(OBJECTS.iter().chain(&WORDS).map(|(name, _)| *name))
 }
 
 /// What an object has.
@@ -45,7 +54,7 @@ pub(super) fn members(object: &str) -> Option<Vec<&'static str>> {
     if IDENTIFIERS.contains(&object) {
         return Some([&["apply"][..], &FROM_TEXT].concat());
     }
-    OBJECTS.iter().find(|(name, _)| *name == object).map(|(_, members)| members.to_vec())
+    OBJECTS.iter().chain(&WORDS).find(|(name, _)| *name == object).map(|(_, members)| members.to_vec())
 }
 
 pub(super) fn member(of: &Reference, name: &str) -> Option<Member> {
@@ -55,6 +64,9 @@ pub(super) fn member(of: &Reference, name: &str) -> Option<Member> {
             true => Some(Member::Value(Value::Reference(Reference { label: name.into(), ..of.clone() }.into()))),
             false => global(name).map(Member::Value),
         };
+    }
+    if let Some((kind, words)) = WORDS.iter().find(|(kind, _)| *kind == of.path) {
+        return words.contains(&name).then(|| Member::Value(Value::Report(kind, name.into())));
     }
     members(&of.path)?.contains(&name).then_some(Member::Command)
 }
@@ -69,6 +81,10 @@ pub(super) fn call(
         return identifier(kind, command == "apply", arguments);
     }
     match (object, command) {
+        (kind, FROM_FILE) => {
+            check(arguments, &["inputFile"])?;
+            files::load(kind, &argument(arguments, 0, "inputFile")?.plain())
+        }
         ("DomainConnectionConfig", _) => {
             let names = ["domain", "sequencerConnections", "manualConnect", "domainId", "priority"];
             check(arguments, &names)?;
@@ -100,7 +116,7 @@ pub(super) fn call(
         }
         ("BinaryFileUtil", _) => {
             check(arguments, &["path"])?;
-            read(&argument(arguments, 0, "path")?.plain()).map(connections::bytes)
+            files::read(&argument(arguments, 0, "path")?.plain()).map(connections::bytes)
         }
         _ => Err(format!("{object} has no {command}")),
     }
@@ -121,17 +137,24 @@ pub(super) fn method(
             }
             sequencers.connection()
         })()),
+        (_, "writeToFile") => {
+            let path = argument(arguments, 0, "outputFile").map(|path| path.plain());
+            match path {
+                Ok(path) => files::save(nodes, of, &path),
+                Err(missing) => Some(Err(missing)),
+            }
+        }
+        // All that is listed is in force, and types are not checked.
+        (_, "collectOfType") => matches!(of, Value::Data(data) if data.kind == files::TOPOLOGY).then(|| Ok(of.clone())),
+        (_, "size") if matches!(of, Value::Data(data) if data.kind == files::TOPOLOGY) => {
+            let count = files::read_transactions(of).map(|all| all.len());
+            Some(count.map(|count| Value::Int(count.try_into().unwrap_or(i64::MAX))))
+        }
+        (_, "fingerprint" | "id") if matches!(of, Value::Data(data) if data.kind.ends_with("PublicKey")) => {
+            Some(files::read_key(of).map(|key| Value::Id("Fingerprint", key.fingerprint().to_string().into())))
+        }
         _ => None,
     }
-}
-
-pub(super) fn read(path: &str) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("{path}: {error}");
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > MAX_FILE {
-        return Err(format!("{path}: it has {length} bytes; what the console reads has at most {MAX_FILE}"));
-    }
-    std::fs::read(path).map_err(failed)
 }
 
 /// An identifier that has been written as text, or that is made of a unique one.

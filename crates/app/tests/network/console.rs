@@ -14,7 +14,7 @@ use std::{
 use wire::concordat::admin::v1::ListSynchronizersRequest;
 
 /// The example's configuration in a folder, with ports that are free.
-fn network(folder: &Path) -> (PathBuf, Vec<String>) {
+pub(crate) fn network(folder: &Path) -> (PathBuf, Vec<String>) {
     let config = folder.join("network.conf");
     fs::copy(example("network.conf"), &config).unwrap();
     let keys = [
@@ -33,7 +33,7 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }
 
-fn texts(output: &Output) -> (String, String) {
+pub(crate) fn texts(output: &Output) -> (String, String) {
     (String::from_utf8(output.stdout.clone()).unwrap(), String::from_utf8(output.stderr.clone()).unwrap())
 }
 
@@ -77,7 +77,7 @@ fn a_script_of_the_daemon_that_fails_ends_it() {
 }
 
 /// What the console answers to what is piped in.
-fn console(folder: &Path, config: &Path, overrides: &[String], entries: &str) -> Output {
+pub(crate) fn console(folder: &Path, config: &Path, overrides: &[String], entries: &str) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_concordat"));
     program.args(["console", "-c"]).arg(config).args(overrides.iter().flat_map(|key_value| ["-C", key_value]));
     program.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -57,9 +57,11 @@ async fn found(sequencer: u16, mediator: u16, manager: u16, public_ports: &[u16]
         mediator_id: founded.mediator_id,
         sequencers: sequencers.clone(),
         topology: topology.clone(),
+        trust_certificates: String::new(),
     };
     mediator.initialize_mediator(request).await.unwrap();
-    manager.initialize_manager(InitializeManagerRequest { sequencers, topology }).await.unwrap();
+    let request = InitializeManagerRequest { sequencers, topology, trust_certificates: String::new() };
+    manager.initialize_manager(request).await.unwrap();
 }
 
 #[tokio::test]

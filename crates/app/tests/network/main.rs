@@ -8,6 +8,7 @@ mod console;
 mod examples;
 mod harness;
 mod health;
+mod managing;
 mod model;
 mod operate;
 mod scripts;

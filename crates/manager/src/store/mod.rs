@@ -9,32 +9,52 @@ use topology::{SignedTopologyTransaction, StoredTransaction};
 /// Steps of this room's tables.
 pub const MIGRATIONS: Migrations = Migrations {
     component: "manager",
-    steps: &[Migration {
-        version: 1,
-        name: "dispatch queue, answers, clean point",
-        sql: "create table manager_queue (
+    steps: &[
+        Migration {
+            version: 1,
+            name: "dispatch queue, answers, clean point",
+            sql: "create table manager_queue (
                 position bigint not null primary key, epoch bigint not null, signed_transaction bytea not null);
               create table manager_answers (
                 message_id text not null primary key, epoch bigint not null, response bytea not null,
                 max_sequencing_time bigint not null);
               create table manager_clean (id bigint not null primary key, clean bigint not null)",
-    }],
+        },
+        Migration {
+            version: 2,
+            name: "what is authorized before the founding",
+            sql: "create table manager_draft (position bigint not null primary key, signed_transaction bytea not null)",
+        },
+    ],
 };
 
 const QUEUE: &str = "select position, signed_transaction from manager_queue order by position";
 const DEQUEUE: &str = "delete from manager_queue where position = $1";
 const ANSWERS: &str = "select message_id, response, max_sequencing_time from manager_answers order by message_id";
 const SETTLE: &str = "delete from manager_answers where message_id = $1";
+const DRAFT: &str = "select signed_transaction from manager_draft order by position";
 const CLEAN: &str = "select clean from manager_clean where id = 0";
 
 /// Every statement, for the test that prepares them on every engine.
 #[doc(hidden)]
-pub const STATEMENTS: &[&str] = &[QUEUE, DEQUEUE, ANSWERS, SETTLE, CLEAN];
+pub const STATEMENTS: &[&str] = &[QUEUE, DEQUEUE, ANSWERS, SETTLE, DRAFT, CLEAN];
 
 pub(crate) fn queue_row(queued: &Queued, epoch: &Epoch) -> Statement {
     let position = i64::try_from(queued.position).unwrap_or(i64::MAX);
     let row = vec![position.into(), epoch.number().into(), queued.transaction.encode().into()];
     Statement::insert_new("manager_queue", &["position", "epoch", "signed_transaction"], vec![row])
+}
+
+pub(crate) fn draft_row(position: usize, signed: &SignedTopologyTransaction) -> Statement {
+    let position = i64::try_from(position).unwrap_or(i64::MAX);
+    let row = vec![position.into(), signed.encode().into()];
+    Statement::insert("manager_draft", &["position", "signed_transaction"], vec![row])
+}
+
+pub(crate) async fn draft(db: &Db) -> Result<Vec<SignedTopologyTransaction>> {
+    let corrupt = |e: topology::Malformed| StoreError::Corrupt(format!("a stored topology transaction: {e}"));
+    let rows = db.query(DRAFT, vec![]).await?;
+    rows.iter().map(|row| SignedTopologyTransaction::decode(&row.bytes(0)?).map_err(corrupt)).collect()
 }
 
 pub(crate) fn dequeue(position: u64) -> Statement {

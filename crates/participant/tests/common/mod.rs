@@ -92,13 +92,8 @@ pub async fn start_mediator(dir: &tempfile::TempDir) -> (Node, Tasks, Identity) 
 }
 
 pub fn run_mediator(node: &Node, tasks: &Tasks, identity: Identity, setup: mediator::Setup) {
-    let context = mediator::Context {
-        db: node.db.clone(),
-        epoch: node.held.epoch().clone(),
-        identity,
-        setup,
-        client: ClientConfig::default(),
-    };
+    let client = watch::Sender::new(ClientConfig::new(setup.sequencers.clone())).subscribe();
+    let context = mediator::Context { db: node.db.clone(), epoch: node.held.epoch().clone(), identity, setup, client };
     tasks.spawn_essential("mediator", mediator::run(context, tasks.clone())).detach();
 }
 
@@ -137,12 +132,14 @@ impl World {
             mediator: founded.mediator,
             synchronizer: founded.synchronizer.clone(),
             sequencers: endpoints.clone(),
+            trust: None,
         };
         let epoch = mediator_node.held.epoch().clone();
         mediator::initialize(&mediator_node.db, &epoch, &mediator_setup, &topology).await.unwrap();
         run_mediator(&mediator_node, &mediator_tasks, mediator_identity, mediator_setup.clone());
 
-        let setup = manager::Setup { synchronizer: founded.synchronizer.clone(), sequencers: endpoints.clone() };
+        let setup =
+            manager::Setup { synchronizer: founded.synchronizer.clone(), sequencers: endpoints.clone(), trust: None };
         let epoch = manager_node.held.epoch().clone();
         manager::initialize(&manager_node.db, &epoch, &setup, &topology).await.unwrap();
         let context = manager::Context {
@@ -150,7 +147,7 @@ impl World {
             epoch,
             identity: manager_identity,
             setup,
-            client: ClientConfig::default(),
+            client: watch::Sender::new(ClientConfig::new(endpoints.clone())).subscribe(),
         };
         let (requests, inbox) = mpsc::channel(10);
         // Nobody asks for anything in these tests, but the channel must stay open.

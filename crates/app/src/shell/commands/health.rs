@@ -1,6 +1,6 @@
 //! How a node is.
 
-use super::{Node, argument, check, refused, targets};
+use super::{Node, argument, check, refused};
 use crate::shell::nodes::Kind;
 use ::console::{Argument, Value};
 use rpc::services::concordat::admin::v1::{
@@ -29,21 +29,13 @@ pub(super) async fn wait(node: &Node, is_so: impl Fn(&NodeStatus) -> bool) -> Re
 /// `health.ping`
 pub(super) async fn ping(nodes: &BTreeMap<String, Node>, node: &Node, arguments: &[Argument]) -> Result<Value, String> {
     check(arguments, &["participantId", "timeout"])?;
-    let other = match argument(arguments, 0, "participantId")? {
-        Value::Id("ParticipantId", id) => id.to_string(),
-        reference @ Value::Reference(_) => match targets(nodes, &reference)?.as_slice() {
-            [other] if other.kind == Kind::Participant => ask(other).await?.0.member,
-            _ => return Err("a participant is needed".into()),
-        },
-        other => return Err(format!("a participant is needed, this is {}", other.type_name())),
-    };
+    let other = super::participant_id(nodes, &argument(arguments, 0, "participantId")?).await?;
     let timeout = match argument(arguments, 1, "timeout") {
         Ok(Value::Duration(timeout)) => timeout.as_millis().try_into().unwrap_or(u64::MAX),
         Ok(other) => return Err(format!("the timeout is a duration such as 20.seconds, not {}", other.type_name())),
         Err(_) => 0,
     };
-    let id = other.strip_prefix("PAR::").unwrap_or(&other).to_owned();
-    let request = PingRequest { participant_id: id, timeout_ms: timeout };
+    let request = PingRequest { participant_id: other.to_string(), timeout_ms: timeout };
     let answer = ParticipantAdminServiceClient::new(node.admin.clone()).ping(request).await.map_err(refused)?;
     Ok(Value::Duration(Duration::from_millis(answer.into_inner().took_ms)))
 }

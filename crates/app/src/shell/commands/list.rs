@@ -1,0 +1,181 @@
+//! The commands that nodes have.
+
+use crate::shell::nodes::Kind::{self, Domain, Manager, Mediator, Participant, Sequencer};
+
+/// A command: its path, the nodes that have it, what it takes, what it is for.
+pub(super) struct Command(
+    pub(super) &'static str,
+    pub(super) &'static [Kind],
+    pub(super) &'static str,
+    pub(super) &'static str,
+);
+
+const ALL: &[Kind] = &[Participant, Sequencer, Mediator, Manager, Domain];
+const CONNECTED: &[Kind] = &[Mediator, Manager];
+const MANAGING: &[Kind] = &[Manager, Domain];
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command("help", ALL, "(command)", "List the commands, or say what one is for"),
+    Command("name", ALL, "", "What the configuration calls it"),
+    Command("id", ALL, "", "Its identifier in the synchronizer"),
+    Command("is_running", ALL, "", "Whether it answers"),
+    Command("is_initialized", ALL, "", "Whether it has been given all that it needs"),
+    Command("health.status", ALL, "", "Identifier, ports, whether it is active, what troubles it"),
+    Command("health.active", ALL, "", "Whether it is the active replica, or an online sequencer"),
+    Command("health.is_running", ALL, "", "Whether it answers"),
+    Command("health.running", ALL, "", "Whether it answers"),
+    Command("health.initialized", ALL, "", "Whether it has been given all that it needs"),
+    Command("health.has_identity", ALL, "", "Whether it has an identifier"),
+    Command("health.wait_for_running", ALL, "", "Wait until it answers"),
+    Command("health.wait_for_identity", ALL, "", "Wait until it has an identifier"),
+    Command("health.wait_for_initialized", ALL, "", "Wait until it has been given all that it needs"),
+    Command(
+        "health.dump",
+        ALL,
+        "(outputFile)",
+        "Write its status and the configuration, without secrets, into a folder",
+    ),
+    Command(
+        "health.ping",
+        &[Participant],
+        "(participantId, timeout)",
+        "A command that the other participant answers; how long it took",
+    ),
+    Command("health.maybe_ping", &[Participant], "(participantId, timeout)", "The same; None if there is no answer"),
+    Command("replication.set_passive", ALL, "", "Hand over to another replica; fails if none takes over"),
+    Command("setup.bootstrap_domain", &[Manager], "(sequencers, mediators)", "Found the synchronizer"),
+    Command(
+        "domains.connect",
+        &[Participant],
+        OF_CONNECT,
+        "Register a synchronizer by the URI of a sequencer, and connect",
+    ),
+    Command("domains.connect_multi", &[Participant], "(alias, connections)", "The same by several sequencers"),
+    Command("domains.connect_local", &[Participant], OF_CONNECT_LOCAL, "The same by a node of the console"),
+    Command("domains.register", &[Participant], "(config)", "Register a synchronizer without connecting"),
+    Command(
+        "domains.modify",
+        &[Participant],
+        "(alias, config => config)",
+        "Change how it is reached; a connection that stands is not touched",
+    ),
+    Command("domains.reconnect", &[Participant], "(alias, retry)", "Connect to a registered synchronizer"),
+    Command(
+        "domains.reconnect_all",
+        &[Participant],
+        "(ignoreFailures)",
+        "Connect to all that are not left to operators (manualConnect)",
+    ),
+    Command("domains.disconnect", &[Participant], "(alias)", "End the connection"),
+    Command("domains.disconnect_all", &[Participant], "", "End all connections"),
+    Command("domains.is_connected", &[Participant], "(reference)", "Whether it is connected"),
+    Command("domains.active", &[Participant], "(reference)", "Whether it is connected"),
+    Command("domains.config", &[Participant], "(alias)", "How a registered synchronizer is reached"),
+    Command("domains.id_of", &[Participant], "(alias)", "The identifier of a registered synchronizer"),
+    Command("domains.list_connected", &[Participant], "", "The synchronizers that it is connected to"),
+    Command(
+        "domains.list_registered",
+        &[Participant],
+        "",
+        "The synchronizers that it knows, and whether it is connected",
+    ),
+    Command("domains.is_registered", &[Participant], "(alias)", "Whether it knows a synchronizer under an alias"),
+    Command("dars.upload", &[Participant], "(path)", "Upload a DAR; returns the id of its main package"),
+    Command("packages.list", &[Participant], "", "The packages that it has"),
+    Command("parties.enable", &[Participant], "(name)", "Allocate a party"),
+    Command(
+        "parties.list",
+        &[Participant],
+        "(filterParty)",
+        "The parties that it knows, and which of them are its own",
+    ),
+    Command("setup.init", &[Manager], "(sequencerConnections)", "Begin to work for the synchronizer that was founded"),
+    Command(
+        "setup.helper.authorizeKey",
+        &[Manager],
+        "(key, keyName, owner)",
+        "Put the key of a member on the synchronizer",
+    ),
+    Command(
+        "initialization.initialize_from_beginning",
+        &[Sequencer],
+        "(domainId, domainParameters)",
+        "Say which synchronizer it is going to serve; returns its key",
+    ),
+    Command(
+        "initialization.bootstrap_topology",
+        &[Sequencer],
+        "(topologySnapshot)",
+        "Found the synchronizer with what its manager has authorized",
+    ),
+    Command(
+        "mediator.initialize",
+        &[Mediator],
+        "(domainId, mediatorId, domainParameters, sequencerConnections, topologySnapshot)",
+        "Begin to work for a synchronizer",
+    ),
+    Command("sequencerConnection", &[Sequencer, Domain], "", "How clients reach it"),
+    Command("sequencer_connection.get", CONNECTED, "", "Where it finds its sequencers"),
+    Command("sequencer_connection.set", CONNECTED, "(connection)", "Use others, at once"),
+    Command("sequencer_connection.modify", CONNECTED, "(connection => connection)", "Use others, at once"),
+    Command("keys.secret.list", ALL, "", "Its own keys"),
+    Command(
+        "keys.secret.generate_signing_key",
+        &[Sequencer, Mediator],
+        "(name)",
+        "The key that it made at its first start, before it is initialized",
+    ),
+    Command("keys.public.list", ALL, "", "Its own keys, and those that it knows of others"),
+    Command("keys.public.list_owners", ALL, "", "The keys of all members"),
+    Command("keys.public.list_by_owner", ALL, "(keyOwner)", "The keys of a member"),
+    Command("topology.all.list", ALL, "", "All that is in force, or is going to be"),
+    Command("topology.namespace_delegations.list", ALL, "", "Of these"),
+    Command("topology.identifier_delegations.list", ALL, "", "Of these"),
+    Command("topology.owner_to_key_mappings.list", ALL, "", "Of these"),
+    Command("topology.party_to_participant_mappings.list", ALL, "", "Of these"),
+    Command("topology.participant_domain_states.list", ALL, "", "Of these"),
+    Command("topology.mediator_domain_states.list", ALL, "", "Of these"),
+    Command("topology.vetted_packages.list", ALL, "", "Of these"),
+    Command("topology.domain_parameters_changes.list", ALL, "", "Of these"),
+    Command("topology.owner_to_key_mappings.authorize", MANAGING, "(ops, keyOwner, key)", "Say it of a member"),
+    Command(
+        "topology.mediator_domain_states.authorize",
+        MANAGING,
+        "(ops, domain, mediator, side)",
+        "Say it of a mediator",
+    ),
+    Command(
+        "topology.participant_domain_states.authorize",
+        MANAGING,
+        "(ops, domain, participant, side, permission, trustLevel)",
+        "Say it of a participant",
+    ),
+    Command("participants.list", MANAGING, "", "What is said of participants"),
+    Command(
+        "participants.set_state",
+        MANAGING,
+        "(participant, permission, trustLevel)",
+        "Say what a participant may do at most",
+    ),
+    Command("participants.active", MANAGING, "(participantId)", "Whether a participant may take part"),
+    Command("service.get_static_domain_parameters", MANAGING, "", "What never changes"),
+    Command("service.get_dynamic_domain_parameters", MANAGING, "", "What the manager may change"),
+    Command("service.set_dynamic_domain_parameters", MANAGING, "(parameters)", "Change them"),
+    Command("service.update_dynamic_domain_parameters", MANAGING, "(parameters => parameters)", "Change them"),
+    Command("service.set_reconciliation_interval", MANAGING, "(duration)", "Change it"),
+    Command("service.set_mediator_deduplication_timeout", MANAGING, "(duration)", "Change it"),
+    Command("service.set_participant_response_timeout", MANAGING, "(duration)", "Change it"),
+    Command("service.set_mediator_reaction_timeout", MANAGING, "(duration)", "Change it"),
+    Command("service.set_max_request_size", MANAGING, "(bytes)", "Change it"),
+    Command("service.set_max_rate_per_participant", MANAGING, "(requests)", "Change it"),
+];
+const OF_CONNECT: &str = "(alias, connection, manualConnect, domainId, certificatesPath, priority)";
+const OF_CONNECT_LOCAL: &str = "(node, manualConnect, alias, maxRetryDelayMillis, priority)";
+
+/// The field's commands that the admin API does not serve yet.
+pub(super) const MISSING: &[(&str, &[Kind])] = &[
+    ("setup.onboard_new_sequencer", &[Manager]),
+    ("setup.authorize_mediator", &[Manager]),
+    ("dars.list", &[Participant]),
+    ("parties.hosted", &[Participant]),
+];
