@@ -61,7 +61,8 @@ pub enum Member {
 pub enum Subject {
     /// The command takes what the function makes of this.
     One(Value),
-    /// The command takes an option: the first of these for which the function is true.
+    /// The command takes an option: the first of these for which the function is true. If there is none, the host is
+    /// asked again for a while.
     First(Vec<Value>),
 }
 

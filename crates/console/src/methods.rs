@@ -4,10 +4,12 @@ use crate::{
     error::{ConsoleError, Problem, nearest},
     eval::{Argument, Evaluated, Host, Interpreter, Member, Subject},
     syntax::{At, Expr},
-    value::{Compound, Reference, Shape, Value},
+    value::{Compound, Function, Reference, Shape, Value},
 };
 use std::{rc::Rc, time::Duration};
 
+/// For something to come that a command looks for.
+const PATIENCE: Duration = Duration::from_secs(20);
 const OF_COLLECTIONS: [&str; 23] = [
     "foreach",
     "map",
@@ -169,22 +171,29 @@ impl<H: Host> Interpreter<H> {
         let is_function = |argument: &Argument| matches!(argument.value, Value::Function(_));
         let Some(place) = arguments.iter().position(is_function) else { return Ok(arguments) };
         let Value::Function(function) = arguments[place].value.clone() else { return Ok(arguments) };
-        let subject = self.host.subject(of, command, &arguments).map_err(|why| Problem::Command(why).at(at))?;
-        arguments[place].value = match subject {
-            Subject::One(value) => self.apply(&function, &[value], at)?,
-            Subject::First(values) => {
-                let mut found = None;
-                for value in values {
-                    self.spend(1, at)?;
-                    if self.apply(&function, std::slice::from_ref(&value), at)? == Value::Bool(true) {
-                        found = Some(value);
-                        break;
-                    }
-                }
-                Value::option(found).map_err(|problem| problem.at(at))?
+        let mut looks = 0;
+        arguments[place].value = loop {
+            let subject = self.host.subject(of, command, &arguments).map_err(|why| Problem::Command(why).at(at))?;
+            let found = match subject {
+                Subject::One(value) => break self.apply(&function, &[value], at)?,
+                Subject::First(values) => self.first(&function, values, at)?,
+            };
+            if found.is_some() || !self.host.wait(looks, PATIENCE) {
+                break Value::option(found).map_err(|problem| problem.at(at))?;
             }
+            looks = looks.saturating_add(1);
         };
         Ok(arguments)
+    }
+
+    fn first(&mut self, function: &Function, values: Vec<Value>, at: At) -> Result<Option<Value>, ConsoleError> {
+        for value in values {
+            self.spend(1, at)?;
+            if self.apply(function, std::slice::from_ref(&value), at)? == Value::Bool(true) {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
     }
 
     /// `participants.all.dars.upload(…)`: what each answers.

@@ -26,8 +26,9 @@ pub use active::Active;
 pub use engine::DamlEngine;
 pub use error::ParticipantError;
 pub use interpreter::{Dar, DarPackage, Interpretation, InterpretationError, Interpreted, Interpreter, Lookup};
+pub use packages::dar_hash;
 pub use packages::follow_packages;
 #[doc(hidden)]
 pub use store::STATEMENTS;
-pub use store::{MIGRATIONS, Registered, SynchronizerConfig, synchronizers};
+pub use store::{MIGRATIONS, Registered, SynchronizerConfig, UploadedDar, dars, synchronizers};
 pub use writes::ParticipantWrites;

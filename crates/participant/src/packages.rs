@@ -1,14 +1,43 @@
 //! Packages on their way from the database into the engine: all replicas show values by their types, so all need them.
 
-use crate::{ParticipantError, interpreter::Interpreter};
-use ::ledger::Ledger;
-use ::store::Db;
+use crate::{
+    ParticipantError,
+    interpreter::{Dar, Interpreter},
+    store::{self, UploadedDar},
+};
+use ::ledger::{Ledger, package_row};
+use ::store::{Db, Statement};
+use base::Timestamp;
 use std::sync::Arc;
 use tasks::Tasks;
 use telemetry::Trouble;
 
 /// Told when packages were added.
 pub(crate) const CHANGED: &str = "packages";
+
+/// What a DAR is called by: 1220 and the SHA-256 of the file, in hexadecimal.
+#[must_use]
+pub fn dar_hash(dar: &[u8]) -> String {
+    format!("1220{}", crypto::sha256(dar).to_hex())
+}
+
+/// What is stored of a DAR: its packages, and that it was there.
+pub(crate) fn rows(bytes: &[u8], dar: &Dar, now: Timestamp) -> Vec<Statement> {
+    let mut rows: Vec<_> = dar
+        .packages
+        .iter()
+        .map(|package| {
+            let (name, version) = package.name.clone().unzip();
+            package_row(&package.id, name.as_ref(), version.as_ref(), now, package.payload.clone())
+        })
+        .collect();
+    // Dependencies come first.
+    if let Some(main) = dar.packages.last() {
+        let name = main.name.as_ref().map_or(main.id.as_str(), |(name, _)| name.as_str()).to_owned();
+        rows.push(store::dar_row(&UploadedDar { hash: dar_hash(bytes), name, main: main.id.clone() }));
+    }
+    rows
+}
 
 /// Makes all stored packages known to the engine.
 pub(crate) async fn load(

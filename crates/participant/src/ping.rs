@@ -2,9 +2,15 @@
 //! it, so that sequencer, mediator and both participants have worked. What passive replicas miss is not made up for.
 
 use crate::{
-    ParticipantError, active::Active, interpreter::Dar, onboarding, packages::CHANGED, shell::Connection, submit,
+    ParticipantError,
+    active::Active,
+    onboarding,
+    packages::{self, CHANGED, dar_hash},
+    shell::Connection,
+    store::dars,
+    submit,
 };
-use ::ledger::{CompletionOutcome, load_contracts, package_row};
+use ::ledger::{CompletionOutcome, load_contracts};
 use base::{CommandId, ContractId, DottedName, Name, PackageId, ParticipantId, PartyId, SubmissionId};
 use identity::random;
 use ledger_api::{CommandKind, Commands, PackageRef, TemplateRef};
@@ -36,18 +42,17 @@ pub(crate) struct Workflows {
 impl Workflows {
     /// Stores the model, and makes it known to the engine, where it is not yet.
     pub(crate) async fn install(active: &Active) -> Result<Self, ParticipantError> {
-        let interpreter = active.interpreter.clone();
-        let read = move || interpreter.read_dar(&lf::models::admin());
+        let (interpreter, bytes) = (active.interpreter.clone(), lf::models::admin());
+        let file = bytes.clone();
+        let read = move || interpreter.read_dar(&bytes);
         let stopped = |_| ParticipantError::Passive;
-        let Dar { packages } = active.tasks.spawn_blocking("read package", read).await.map_err(stopped)??;
-        let Some(package) = packages.into_iter().next_back() else { return Err(ParticipantError::Passive) };
-        if !active.ledger.packages().await?.iter().any(|known| known.id == package.id) {
-            let (name, version) = package.name.clone().unzip();
+        let dar = active.tasks.spawn_blocking("read package", read).await.map_err(stopped)??;
+        if !dars(&active.db).await?.iter().any(|known| known.hash == dar_hash(&file)) {
             let now = active.db.now().await?;
-            let row = package_row(&package.id, name.as_ref(), version.as_ref(), now, package.payload.clone());
-            active.db.commit(&active.epoch, vec![row]).await?;
+            active.db.commit(&active.epoch, packages::rows(&file, &dar, now)).await?;
             active.db.notify(CHANGED);
         }
+        let Some(package) = dar.packages.into_iter().next_back() else { return Err(ParticipantError::Passive) };
         let (interpreter, id) = (active.interpreter.clone(), package.id.clone());
         let add = move || interpreter.add_package(&package.id, &package.payload);
         active.tasks.spawn_blocking("read package", add).await.map_err(stopped)??;

@@ -5,11 +5,11 @@ use crate::{
     active::Active,
     interpreter::{InterpretationError, Interpreter},
     onboarding,
-    packages::CHANGED,
+    packages::{self, CHANGED},
     store::{self},
     submit,
 };
-use ::ledger::{User, delete_user, package_row, user_rows};
+use ::ledger::{User, delete_user, user_rows};
 use ::store::{Db, StoreError};
 use base::{ParticipantId, PartyId, Uid, UserId};
 use bytes::Bytes;
@@ -95,13 +95,10 @@ impl Writes for ParticipantWrites {
             return self.interpreting(move |interpreter| interpreter.read_dar(&dar)).await.map(|_| ());
         }
         let active = self.here()?;
+        let bytes = dar.clone();
         let dar = Arc::new(self.interpreting(move |interpreter| interpreter.read_dar(&dar)).await?);
         let now = active.db.now().await.map_err(refusal)?;
-        let rows = dar.packages.iter().map(|package| {
-            let (name, version) = package.name.clone().unzip();
-            package_row(&package.id, name.as_ref(), version.as_ref(), now, package.payload.clone())
-        });
-        active.db.commit(&active.epoch, rows.collect()).await.map_err(refusal)?;
+        active.db.commit(&active.epoch, packages::rows(&bytes, &dar, now)).await.map_err(refusal)?;
         active.db.notify(CHANGED);
         let ids = dar.packages.iter().map(|p| p.id.clone()).collect();
         let add = move |interpreter: &dyn Interpreter| {

@@ -90,7 +90,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
 fn passed_on(method: &str) -> Option<Repeat> {
     match method {
         // Each is served from what every replica can read.
-        "ListSynchronizers" => None,
+        "ListSynchronizers" | "ListDars" => None,
         // What is as it is wished to be is left so.
         _ => Some(Repeat::Harmless),
     }
@@ -223,6 +223,15 @@ impl ParticipantAdminService for Participant {
         let timeout = if request.timeout_ms == 0 { PING } else { Duration::from_millis(request.timeout_ms) };
         let took = self.active()?.ping(&other, timeout).await.map_err(refuse)?;
         Ok(Response::new(PingResponse { took_ms: took.as_millis().try_into().unwrap_or(u64::MAX) }))
+    }
+
+    async fn list_dars(&self, _: Request<ListDarsRequest>) -> Result<Response<ListDarsResponse>, Status> {
+        let dars = ::participant::dars(&self.db).await.map_err(refuse)?.into_iter().map(|dar| DarDescription {
+            hash: dar.hash,
+            name: dar.name,
+            main_package_id: dar.main.to_string(),
+        });
+        Ok(Response::new(ListDarsResponse { dars: dars.collect() }))
     }
 
     async fn list_synchronizers(

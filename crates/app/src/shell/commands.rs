@@ -109,6 +109,7 @@ fn refused(status: tonic::Status) -> String {
 pub(super) async fn subject(node: &Node, path: &str, arguments: &[Argument]) -> Result<Subject, String> {
     match path {
         "domains.modify" => domains::subject(node, arguments).await.map(Subject::One),
+        "ledger_api.acs.find_generic" => ledger::subject(node, arguments).await.map(Subject::First),
         "sequencer_connection.modify" => setup::subject(node).await.map(Subject::One),
         "service.update_dynamic_domain_parameters" => topology::subject(node).await.map(Subject::One),
         _ => Err(format!("{path} takes no function")),
@@ -154,6 +155,7 @@ pub(super) async fn call(
             let mediators = targets(nodes, &argument(&arguments, 1, "mediators")?)?;
             bootstrap(node, &sequencers, &mediators).await.map(|()| Value::Unit)
         }
+        "parties.list" | "parties.hosted" => topology::parties(node, path, &arguments).await,
         "sequencerConnection" => node.sequencers()?.connection(),
         _ if path.starts_with("topology.") || path.starts_with("participants.") || path.starts_with("service.") => {
             topology::call(nodes, node, path, &arguments).await

@@ -3,10 +3,11 @@
 //!
 //! `prompt.rs` where commands are typed · `nodes.rs` who can be reached · `commands.rs` what can be done with them ·
 //! `objects.rs` what else scripts name · `connections.rs` connections to sequencers · `dump.rs` what is sent to who helps ·
-//! `files.rs` what consoles hand to each other.
+//! `files.rs` what consoles hand to each other · `contracts.rs` commands and contracts.
 
 mod commands;
 mod connections;
+mod contracts;
 mod dump;
 mod files;
 mod nodes;

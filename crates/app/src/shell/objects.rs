@@ -3,7 +3,7 @@
 use super::{
     commands::{argument, check},
     connections::{self, Sequencers},
-    files, made,
+    contracts, files, made,
     nodes::Node,
 };
 use ::console::{Argument, Member, Reference, Show, Value};
@@ -15,7 +15,9 @@ const IDENTIFIERS: [&str; 6] =
 /// What makes identifiers of text.
 const FROM_TEXT: [&str; 2] = ["tryFromProtoPrimitive", "tryFromString"];
 /// Objects, and what they can do.
-const OBJECTS: [(&str, &[&str]); 7] = [
+const OBJECTS: [(&str, &[&str]); 9] = [
+    ("LfContractId", &["assertFromString"]),
+    ("ledger_api_utils", &["create", "exercise"]),
     ("DomainConnectionConfig", &["apply"]),
     ("GrpcSequencerConnection", &["tryCreate"]),
     ("SequencerConnections", &["single", FROM_FILE]),
@@ -26,7 +28,8 @@ const OBJECTS: [(&str, &[&str]); 7] = [
 ];
 const FROM_FILE: &str = "tryReadFromFile";
 /// Words of a type, which stand for themselves.
-const WORDS: [(&str, &[&str]); 4] = [
+const WORDS: [(&str, &[&str]); 5] = [
+    ("DomainChoice", &["All"]),
     ("TopologyChangeOp", &["Add", "Remove"]),
     ("RequestSide", &["Both", "From", "To"]),
     ("ParticipantPermission", &["Submission", "Confirmation", "Observation", "Disabled"]),
@@ -85,6 +88,13 @@ pub(super) fn call(
             check(arguments, &["inputFile"])?;
             files::load(kind, &argument(arguments, 0, "inputFile")?.plain())
         }
+        ("ledger_api_utils", command) => contracts::call(command, arguments),
+        ("LfContractId", _) => {
+            check(arguments, &["text"])?;
+            let id = argument(arguments, 0, "text")?.plain();
+            let _: base::ContractId = id.parse().map_err(|error| format!("{id}: {error}"))?;
+            Ok(Value::Id("LfContractId", id.into()))
+        }
         ("DomainConnectionConfig", _) => {
             let names = ["domain", "sequencerConnections", "manualConnect", "domainId", "priority"];
             check(arguments, &names)?;
@@ -137,6 +147,7 @@ pub(super) fn method(
             }
             sequencers.connection()
         })()),
+        (Some("WrappedCreatedEvent" | "TemplateId"), _) => contracts::method(of, name, arguments),
         (_, "writeToFile") => {
             let path = argument(arguments, 0, "outputFile").map(|path| path.plain());
             match path {

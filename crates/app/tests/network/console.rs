@@ -56,8 +56,8 @@ fn scripts_run_the_nodes_and_errors_name_their_place() {
     assert!(error.contains("wrong.canton:3:1: participant1: "), "{error}");
 
     // What the field has and this version has not is said so, and is no name that nobody knows.
-    script("participant1.parties.hosted(\"alice\")");
-    assert!(texts(&run(&wrong)).1.contains("parties.hosted is not served"));
+    script("manager1.setup.onboard_new_sequencer(sequencer1)");
+    assert!(texts(&run(&wrong)).1.contains("setup.onboard_new_sequencer is not served"));
     script("participant1.dars.uplaod(\"a.dar\")");
     assert!(
         texts(&run(&wrong)).1.contains("uplaod is not a member of Participant 'participant1'; did you mean upload?")
@@ -105,7 +105,9 @@ async fn commands_are_typed_to_nodes_that_run() {
     let entries = "Seq(1,\n  2)\nparticipant1.id\nparticipant1.health.status\nparticipant1.domains.list_registered()\n\
                    participant1.domains.is_registered(\"other\")\nval bob = participant1.parties.enable(\"Bob\")\n\
                    participant1.parties.list(\"Bob\")\nparticipants.all.dars.upload(\"iou.dar\")\n\
-                   participant1.packages.list().size > 0\nhelp\nparticipant1.domains.help\nexit\nno\n";
+                   participant1.packages.list().size > 0\n\
+                   participant1.dars.list().map(_.name)\nparticipant1.parties.hosted().size\n\
+                   participant1.packages.find(\"Iou\").head.sourceDescription\nhelp\nparticipant1.domains.help\nexit\nno\n";
     let output = console(folder.path(), &config, &overrides, entries);
     let (text, error) = texts(&output);
     assert!(output.status.success() && error.is_empty(), "{text}{error}");
@@ -117,9 +119,13 @@ async fn commands_are_typed_to_nodes_that_run() {
         "  (\n    DomainConnectionConfig(\n      domain = Domain 'mydomain',\n      sequencerConnections = Sequencer ",
         "res4: Boolean = false",
         "bob : PartyId = Bob::1220",
-        "res6: Seq[ListPartiesResult] = Vector(ListPartiesResult(party = Bob::1220",
+        "res6: Seq[ListPartiesResult] = Vector(\n  ListPartiesResult(\n    party = Bob::1220",
         "res7: Map[ParticipantReference, String] = Map(\n  Participant 'participant1' -> \"",
         "res8: Boolean = true",
+        "res9: Seq[String] = List(\"concordat-admin\", \"concordat-iou\")",
+        // The participant's own party is one.
+        "res10: Int = 3",
+        "res11: String = \"concordat-iou\"",
         "participant1 - Participant 'participant1'",
         "domains.connect_multi(alias, connections) - ",
     ] {

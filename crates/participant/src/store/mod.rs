@@ -1,6 +1,6 @@
 //! The participant's tables, beside those of `identity` and `ledger`.
 
-use base::{Hash, MessageId, SynchronizerId, Timestamp};
+use base::{Hash, MessageId, PackageId, SynchronizerId, Timestamp};
 use bytes::Bytes;
 use participant_core::{InFlight, deduplication::Acceptance};
 use protocol::tree::{LeafContent as _, SubmitterMetadata};
@@ -32,6 +32,11 @@ pub const MIGRATIONS: Migrations = Migrations {
             sql: "alter table participant_synchronizers add column priority bigint not null default 0;
               alter table participant_synchronizers add column trust text",
         },
+        Migration {
+            version: 3,
+            name: "uploaded DARs",
+            sql: "create table participant_dars (hash text not null primary key, name text not null, main text not null)",
+        },
     ],
 };
 
@@ -40,12 +45,13 @@ const IN_FLIGHT: &str = "select message_id, change_id, root_hash, submitter, seq
 const SEQUENCED: &str = "update participant_in_flight set sequenced = $2 where message_id = $1";
 const COMPLETE: &str = "delete from participant_in_flight where message_id = $1";
 const ACCEPTANCES: &str = "select change_id, ledger_offset, published, submission_id from participant_acceptances where change_id in blobs($1)";
+const DARS: &str = "select hash, name, main from participant_dars order by name, hash";
 const SYNCHRONIZERS: &str = "select alias, synchronizer, sequencers, manual_connect, connected, priority, trust
                              from participant_synchronizers order by priority desc, alias";
 
 /// Every statement, for the test that prepares them on every engine.
 #[doc(hidden)]
-pub const STATEMENTS: &[&str] = &[CLEAN, IN_FLIGHT, SEQUENCED, COMPLETE, ACCEPTANCES, SYNCHRONIZERS];
+pub const STATEMENTS: &[&str] = &[CLEAN, IN_FLIGHT, SEQUENCED, COMPLETE, ACCEPTANCES, SYNCHRONIZERS, DARS];
 
 /// How a participant is told to reach a synchronizer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +186,32 @@ pub async fn synchronizers(db: &Db) -> Result<Vec<Registered>> {
             Ok(Registered { config, synchronizer: row.text(1)?.parse().map_err(corrupt)?, connected: row.bool(4)? })
         })
         .collect()
+}
+
+/// A DAR that was uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadedDar {
+    /// 1220 and the SHA-256 of the file, in hexadecimal.
+    pub hash: String,
+    /// Of its main package; the package's id where it has none.
+    pub name: String,
+    /// Its main package.
+    pub main: PackageId,
+}
+
+pub(crate) fn dar_row(dar: &UploadedDar) -> Statement {
+    let row = vec![dar.hash.as_str().into(), dar.name.as_str().into(), dar.main.as_str().into()];
+    Statement::insert_new("participant_dars", &["hash", "name", "main"], vec![row])
+}
+
+/// All DARs that were uploaded, by their names.
+pub async fn dars(db: &Db) -> Result<Vec<UploadedDar>> {
+    let rows = db.query(DARS, vec![]).await?;
+    let read = |row: &Row| {
+        let main = row.text(2)?.parse().map_err(corrupt)?;
+        Ok(UploadedDar { hash: row.text(0)?.to_owned(), name: row.text(1)?.to_owned(), main })
+    };
+    rows.iter().map(read).collect()
 }
 
 fn corrupt(why: impl std::fmt::Display) -> StoreError {

@@ -24,7 +24,7 @@ use files::Files;
 use signal::Signals;
 use thread::SqlThreads;
 pub(crate) use write::SqliteTx;
-use write::Writer;
+use write::{Turn, Writer};
 
 /// Threads that run queries on a file.
 const READERS: usize = 4;
@@ -45,11 +45,13 @@ impl Sqlite {
     pub(crate) fn open(path: Option<&Path>, node: &str, tasks: &Tasks) -> Result<Self> {
         let files = path.map(Files::new).transpose()?;
         let connection = connect(files.as_ref(), OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        if files.is_some() {
+        let queue = files.as_ref().map(Files::queue).transpose()?;
+        if let Some(queue) = &queue {
+            // SQLite does not wait for others that change the mode of a new file: it says that the file is locked.
+            let _alone = Turn::wait(queue)?;
             let pragmas = "pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = 67108864";
             connection.execute_batch(pragmas).map_err(|e| thread::error_of(&e))?;
         }
-        let queue = files.as_ref().map(Files::queue).transpose()?;
         let writer = SqlThreads::start("sqlite-writer", vec![Writer::new(connection, queue, node)], tasks)?;
         let readers = files.as_ref().map(|files| {
             let connections = (0..READERS).map(|_| connect(Some(files), OpenFlags::SQLITE_OPEN_READ_ONLY));

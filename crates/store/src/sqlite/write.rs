@@ -105,10 +105,10 @@ impl Open<'_> {
 }
 
 /// A writer's turn among all processes; over when it is dropped.
-struct Turn<'a>(&'a File);
+pub(super) struct Turn<'a>(&'a File);
 
 impl<'a> Turn<'a> {
-    fn wait(queue: &'a File) -> Result<Self> {
+    pub(super) fn wait(queue: &'a File) -> Result<Self> {
         flock(queue, FlockOperation::LockExclusive)
             .map_err(|e| super::io_error("cannot queue for writing", &e.into()))?;
         Ok(Self(queue))

@@ -80,14 +80,36 @@ pub(super) const COMMANDS: &[Command] = &[
         "The synchronizers that it knows, and whether it is connected",
     ),
     Command("domains.is_registered", &[Participant], "(alias)", "Whether it knows a synchronizer under an alias"),
-    Command("dars.upload", &[Participant], "(path)", "Upload a DAR; returns the id of its main package"),
+    Command("dars.upload", &[Participant], "(path)", "Upload a DAR; returns its hash"),
     Command("packages.list", &[Participant], "", "The packages that it has"),
-    Command("parties.enable", &[Participant], "(name)", "Allocate a party"),
+    Command("parties.enable", &[Participant], "(name, displayName, waitForDomain)", "Allocate a party"),
     Command(
         "parties.list",
+        &[Participant, Manager, Domain],
+        "(filterParty, filterParticipant)",
+        "The parties of the synchronizer, and who hosts them",
+    ),
+    Command("parties.hosted", &[Participant], "(filterParty)", "The parties that it hosts"),
+    Command("dars.list", &[Participant], "(limit, filterName)", "The DARs that were uploaded"),
+    Command("packages.find", &[Participant], "(moduleName)", "The packages that have a module"),
+    Command("ledger_api.acs.of_party", &[Participant], "(party)", "The active contracts of a party"),
+    Command(
+        "ledger_api.acs.find_generic",
         &[Participant],
-        "(filterParty)",
-        "The parties that it knows, and which of them are its own",
+        "(partyId, contract => condition)",
+        "The first of them that fits; waits for it",
+    ),
+    Command(
+        "ledger_api.commands.submit",
+        &[Participant],
+        "(actAs, commands, workflowId, commandId)",
+        "Submit commands, and wait for their transaction",
+    ),
+    Command(
+        "ledger_api.commands.submit_flat",
+        &[Participant],
+        "(actAs, commands, workflowId, commandId)",
+        "The same, without what leaves nothing behind",
     ),
     Command("setup.init", &[Manager], "(sequencerConnections)", "Begin to work for the synchronizer that was founded"),
     Command(
@@ -173,9 +195,5 @@ const OF_CONNECT: &str = "(alias, connection, manualConnect, domainId, certifica
 const OF_CONNECT_LOCAL: &str = "(node, manualConnect, alias, maxRetryDelayMillis, priority)";
 
 /// The field's commands that the admin API does not serve yet.
-pub(super) const MISSING: &[(&str, &[Kind])] = &[
-    ("setup.onboard_new_sequencer", &[Manager]),
-    ("setup.authorize_mediator", &[Manager]),
-    ("dars.list", &[Participant]),
-    ("parties.hosted", &[Participant]),
-];
+pub(super) const MISSING: &[(&str, &[Kind])] =
+    &[("setup.onboard_new_sequencer", &[Manager]), ("setup.authorize_mediator", &[Manager])];

@@ -1,7 +1,7 @@
 //! `topology.*`, `participants.*` and `service.*`: what a node knows of the synchronizer, and what its manager says of it.
 
 use super::{NOT_SERVED, Node, argument, check, participant_id, refused, status};
-use crate::shell::{files, made};
+use crate::shell::{files, made, nodes::Kind};
 use ::console::{Argument, Value};
 use ::topology::{
     Mapping, Operation, Parameters, Permission, Side, SignedTopologyTransaction, TopologyState, TopologyTransaction,
@@ -155,6 +155,67 @@ fn trust(arguments: &[Argument], place: usize) -> Result<TrustLevel, String> {
     }
 }
 
+/// `parties.list` and `parties.hosted`: who hosts which parties on the synchronizer, with what permission.
+pub(super) async fn parties(node: &Node, path: &str, arguments: &[Argument]) -> Result<Value, String> {
+    check(arguments, &["filterParty", "filterParticipant", "filterDomain", "asOf", "limit"])?;
+    let filter = |place, name| argument(arguments, place, name).map(|filter| filter.plain()).unwrap_or_default();
+    let (party_filter, mut host_filter) = (filter(0, "filterParty"), filter(1, "filterParticipant"));
+    if path == "parties.hosted" {
+        host_filter = status(node).await?.member;
+    }
+    let synchronizer = match node.kind {
+        Kind::Participant => {
+            let connected = super::registered(node).await?.into_iter().find(|status| status.connected);
+            match connected {
+                Some(status) => SynchronizerId(status.synchronizer_id.parse().map_err(|error| format!("{error}"))?),
+                None => return made(Value::vector(Vec::new())),
+            }
+        }
+        _ => synchronizer(node).await?,
+    };
+    let state = state(node, synchronizer.clone()).await?;
+    let head = state.head();
+    let mut parties: BTreeMap<_, Vec<(ParticipantId, Permission)>> = BTreeMap::new();
+    for participant in head.participants() {
+        for (party, permission) in head.parties(&participant) {
+            if party.as_str().starts_with(&party_filter) && participant.member().to_string().starts_with(&host_filter) {
+                parties.entry(party).or_default().push((participant.clone(), permission));
+            }
+        }
+    }
+    let mut shown = Vec::new();
+    for (party, hosts) in parties {
+        let mut participants = Vec::new();
+        for (participant, permission) in hosts {
+            let domain = vec![
+                ("domain", Value::Id("DomainId", synchronizer.to_string().into())),
+                ("permission", Value::Report("ParticipantPermission", format!("{permission:?}").into())),
+            ];
+            let domains = made(Value::vector(vec![made(Value::record("DomainPermission", domain))?]))?;
+            let host = Value::Id("ParticipantId", participant.member().to_string().into());
+            let fields = vec![("participant", host), ("domains", domains)];
+            participants.push(made(Value::record("ParticipantDomains", fields))?);
+        }
+        let party = Value::Id("PartyId", party.to_string().into());
+        let fields = vec![("party", party), ("participants", made(Value::vector(participants))?)];
+        shown.push(made(Value::record("ListPartiesResult", fields))?);
+    }
+    made(Value::vector(shown))
+}
+
+async fn state(node: &Node, synchronizer: SynchronizerId) -> Result<TopologyState, String> {
+    let mut state = TopologyState::of(synchronizer);
+    for stored in all(node).await? {
+        let time = |micros| base::Timestamp::from_micros(micros).map_err(|error| error.to_string());
+        state.restore([::topology::StoredTransaction {
+            transaction: files::read_transaction(&stored)?,
+            sequenced: time(stored.sequenced)?,
+            effective: time(stored.effective)?,
+        }]);
+    }
+    Ok(state)
+}
+
 async fn synchronizer(node: &Node) -> Result<SynchronizerId, String> {
     let member = status(node).await?.member;
     let uid = member.strip_prefix("DOM::").ok_or("it has no identifier yet")?;
@@ -195,15 +256,7 @@ async fn participants(
         "active" => {
             check(arguments, &["participantId"])?;
             let participant = participant_id(nodes, &argument(arguments, 0, "participantId")?).await?;
-            let mut state = TopologyState::of(synchronizer(node).await?);
-            for stored in all(node).await? {
-                let time = |micros| base::Timestamp::from_micros(micros).map_err(|error| error.to_string());
-                state.restore([::topology::StoredTransaction {
-                    transaction: files::read_transaction(&stored)?,
-                    sequenced: time(stored.sequenced)?,
-                    effective: time(stored.effective)?,
-                }]);
-            }
+            let state = state(node, synchronizer(node).await?).await?;
             Ok(Value::Bool(state.head().is_active_participant(&participant)))
         }
         _ => Err(format!("participants.{command} {NOT_SERVED}")),
