@@ -1,6 +1,7 @@
 //! The real HAProxy before replicas of a participant.
 
 use crate::{
+    examples::found,
     harness::{Daemon, Participant, channel, concordat, eventually, free_ports, node, ready},
     model::offer,
 };
@@ -146,13 +147,19 @@ async fn clients_of_haproxy_survive_the_active_replica() {
     network.survives_a_kill(&file, first, first + 1, &[]).await;
 }
 
+/// A block of the field's manual, from its first line until another one.
+fn of_manual(data: &Path, first: &str, until: &str) -> String {
+    let manual = fs::read_to_string(data.join("../manual.rst")).unwrap();
+    let text = &manual[manual.find(first).unwrap()..];
+    let text = &text[..text.find(until).unwrap_or(text.len())];
+    text.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect()
+}
+
 /// The file of the field's manual for participants, but for ports and addresses.
 #[tokio::test]
 async fn the_file_of_the_manual_works() {
     let Some(data) = testkit::test_data() else { return };
-    let manual = fs::read_to_string(data.join("../manual.rst")).unwrap();
-    let text = &manual[manual.find("  global\n").unwrap()..];
-    let mut text: String = text.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
+    let mut text = of_manual(&data, "  global\n", "\0");
     let folder = tempfile::tempdir().unwrap();
     let network = Network::start(folder.path()).await;
     let [admin, ledger, nobody] = free_ports();
@@ -177,6 +184,78 @@ async fn the_file_of_the_manual_works() {
     let down =
         ["admin-api/participant2", "admin-api/participant3", "ledger-api/participant2", "ledger-api/participant3"];
     network.survives_a_kill(&file, admin, ledger, &down).await;
+}
+
+/// The file of the field's manual for sequencers, but for ports and addresses. It has no section of defaults: those of the
+/// file for participants stand before it.
+#[tokio::test]
+async fn the_file_of_the_manual_for_sequencers_works() {
+    let Some(data) = testkit::test_data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let sequencer = |n: usize, [admin, public, health]: [u16; 3]| {
+        let config = folder.path().join(format!("sequencer{n}.conf"));
+        let text = format!(
+            "canton.sequencers.sequencer{n} {{
+              storage {{ type = sqlite, config.file = \"s.db\" }}
+              admin-api.port = {admin}, public-api.port = {public}
+              monitoring.http-health-server {{ address = 127.0.0.1, port = {health} }}
+            }}"
+        );
+        fs::write(&config, text).unwrap();
+        Daemon::start(folder.path(), &config)
+    };
+    let ports: [[u16; 3]; 2] = [free_ports(), free_ports()];
+    let (first, _second) = (sequencer(1, ports[0]), sequencer(2, ports[1]));
+    let [mediator, manager, admin, ledger, balanced, nobody] = free_ports();
+    let others = folder.path().join("others.conf");
+    let text = format!(
+        "canton {{
+          mediators.mediator1 {{ storage {{ type = sqlite, config.file = \"m.db\" }}, admin-api.port = {mediator} }}
+          domain-managers.manager1 {{ storage {{ type = sqlite, config.file = \"d.db\" }}, admin-api.port = {manager} }}
+          participants.p1 {{ admin-api.port = {admin}, ledger-api.port = {ledger} }}
+        }}"
+    );
+    fs::write(&others, text).unwrap();
+    let _others = Daemon::start(folder.path(), &others);
+    ready(admin, "p1").await;
+    for (port, name) in [(mediator, "mediator1"), (manager, "manager1")] {
+        eventually("being active", async || node(port, name).await.filter(|node| node.role == "Active")).await;
+    }
+    found(ports[0][0], mediator, manager, &[ports[0][1], ports[1][1]]).await;
+    ready(ports[0][0], "sequencer1").await;
+    ready(ports[1][0], "sequencer2").await;
+
+    let mut substitutions = 0;
+    let defaults = of_manual(&data, "  global\n", "  # expose the admin-api");
+    let mut text = defaults + &of_manual(&data, "  frontend domain_frontend\n", "Please note");
+    let mut substitute = |from: &str, to: &str| {
+        substitutions += text.matches(from).count();
+        text = text.replace(from, to);
+    };
+    substitute("bind 1234 ", &format!("bind 127.0.0.1:{balanced} "));
+    // There are only two.
+    for (n, [_, public, health]) in ports.into_iter().chain([[0, nobody, nobody]]).enumerate() {
+        let server = format!("sequencer{}.local:1234 proto h2 check port 8080", n + 1);
+        substitute(&server, &format!("127.0.0.1:{public} proto h2 check port {health}"));
+    }
+    assert_eq!(substitutions, 4);
+    let file = folder.path().join("haproxy.cfg");
+    fs::write(&file, text).unwrap();
+    let _haproxy = Haproxy::start(&file);
+    eventually("the third being seen as down", async || {
+        let log = fs::read_to_string(file.with_extension("log")).ok()?;
+        log.contains("Server domain_backend/sequencer3 is DOWN").then_some(())
+    })
+    .await;
+
+    // The participant knows HAProxy only.
+    let participant = Participant::new(admin, ledger);
+    participant.connect(&[balanced]).await;
+    let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
+    participant.upload(lf::models::iou()).await;
+    assert_eq!(participant.submit(&alice, "before", offer(&alice, &bob)).await.len(), 1);
+    first.kill();
+    assert_eq!(participant.submit(&alice, "after", offer(&alice, &bob)).await.len(), 1);
 }
 
 #[test]

@@ -39,7 +39,7 @@ async fn passive(nodes: [(u16, &str); 2]) -> u16 {
 }
 
 /// What an operator does with a new network, at any replica of its nodes.
-async fn found(sequencer: u16, mediator: u16, manager: u16, public_ports: &[u16]) {
+pub(crate) async fn found(sequencer: u16, mediator: u16, manager: u16, public_ports: &[u16]) {
     let sequencers: Vec<String> = public_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
     let mut sequencer = SequencerAdminServiceClient::new(channel(sequencer));
     let mut mediator = MediatorAdminServiceClient::new(channel(mediator));
