@@ -9,6 +9,7 @@ mod examples;
 mod harness;
 mod health;
 mod managing;
+mod manual;
 mod model;
 mod operate;
 mod scripts;
