@@ -2,7 +2,7 @@
 
 use super::{
     DaemonError,
-    connection::{NotInitialized, changes_connection, connection, read_connection},
+    connection::{self, Connected, NotInitialized, Sequencers},
     domain::Home,
     host::{Host, NamedPort, client, identifier, identity, refuse, replica_config, settled},
     topology::{TopologyAdmin, Unreadable, from_wire, unreadable},
@@ -17,7 +17,6 @@ use ::rpc::{
     PassOn, Repeat, Router,
     services::concordat::admin::v1::{
         manager_admin_service_server::{ManagerAdminService, ManagerAdminServiceServer},
-        sequencer_connection_service_server::{SequencerConnectionService, SequencerConnectionServiceServer},
         topology_service_server::TopologyServiceServer,
     },
 };
@@ -56,11 +55,10 @@ pub(crate) async fn start(host: &Host, config: ::config::Manager) -> Result<(), 
         ..shown.status()
     });
     let router = host.admin_router(node, &replica)?;
-    let connections = SequencerConnectionServiceServer::from_arc(part.clone());
     let services = host
         .admin_services(node)?
         .with(TopologyServiceServer::new(TopologyAdmin::of_manager(part.db.clone(), part.clone())))
-        .with(PassOn::new(connections, &router, changes_connection))
+        .with(connection::service(part.clone(), &router))
         .with(service(part, &router));
     host.report_health(node, &replica, "domain-manager", services.health()).await?;
     host.serve(admin.port.with(services));
@@ -346,21 +344,13 @@ async fn wish(
 }
 
 #[tonic::async_trait]
-impl SequencerConnectionService for Manager {
-    async fn get_sequencer_connection(
-        &self,
-        _: Request<GetSequencerConnectionRequest>,
-    ) -> Result<Response<GetSequencerConnectionResponse>, Status> {
+impl Connected for Manager {
+    async fn sequencers(&self) -> Result<Option<Sequencers>, Status> {
         let setup = ::manager::setup(&self.db).await.map_err(refuse)?;
-        let connection = setup.map(|s| connection(s.sequencers, s.trust));
-        Ok(Response::new(GetSequencerConnectionResponse { connection }))
+        Ok(setup.map(|setup| (setup.sequencers, setup.trust)))
     }
 
-    async fn set_sequencer_connection(
-        &self,
-        request: Request<SetSequencerConnectionRequest>,
-    ) -> Result<Response<SetSequencerConnectionResponse>, Status> {
-        let (sequencers, trust) = read_connection(request.into_inner().connection).map_err(refuse)?;
+    async fn redirect(&self, (sequencers, trust): Sequencers) -> Result<(), Status> {
         let mut term = self.term.lock().await;
         let term = term.as_mut().ok_or_else(|| refuse(Refused::Passive))?;
         let stored = ::manager::setup(&self.db).await.map_err(refuse)?;
@@ -368,7 +358,6 @@ impl SequencerConnectionService for Manager {
         self.client.reaching(sequencers.clone(), trust.as_deref()).map_err(refuse)?;
         let setup = Setup { sequencers, trust, ..stored };
         ::manager::initialize(&self.db, &term.epoch, &setup, &[]).await.map_err(refuse)?;
-        self.run(term).await.map_err(refuse)?;
-        Ok(Response::new(SetSequencerConnectionResponse {}))
+        self.run(term).await.map_err(refuse)
     }
 }

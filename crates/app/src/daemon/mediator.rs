@@ -2,7 +2,7 @@
 
 use super::{
     DaemonError,
-    connection::{NotInitialized, changes_connection, connection, read_connection},
+    connection::{self, Connected, NotInitialized, Sequencers},
     domain::Home,
     host::{Host, NamedPort, client, identity, refuse, replica_config, settled},
     topology::{TopologyAdmin, from_wire, unreadable},
@@ -16,7 +16,6 @@ use ::rpc::{
     PassOn, Repeat, Router,
     services::concordat::admin::v1::{
         mediator_admin_service_server::{MediatorAdminService, MediatorAdminServiceServer},
-        sequencer_connection_service_server::{SequencerConnectionService, SequencerConnectionServiceServer},
         topology_service_server::TopologyServiceServer,
     },
 };
@@ -54,7 +53,7 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
     let services = host
         .admin_services(node)?
         .with(TopologyServiceServer::new(TopologyAdmin::new(part.db.clone())))
-        .with(connection_service(part.clone(), &router))
+        .with(connection::service(part.clone(), &router))
         .with(service(part, &router));
     host.report_health(node, &replica, "mediator", services.health()).await?;
     host.serve(admin.port.with(services));
@@ -65,14 +64,6 @@ pub(crate) async fn start(host: &Host, config: ::config::Mediator) -> Result<(),
 pub(crate) fn service(part: Arc<Mediator>, router: &Router) -> PassOn<MediatorAdminServiceServer<Mediator>> {
     // All it does twice is the same twice.
     PassOn::new(MediatorAdminServiceServer::from_arc(part), router, |_| Some(Repeat::Harmless))
-}
-
-/// Where its sequencers are: read by any replica, changed by the active one.
-pub(crate) fn connection_service(
-    part: Arc<Mediator>,
-    router: &Router,
-) -> PassOn<SequencerConnectionServiceServer<Mediator>> {
-    PassOn::new(SequencerConnectionServiceServer::from_arc(part), router, changes_connection)
 }
 
 /// The database of a mediator.
@@ -167,21 +158,13 @@ impl Part for Mediator {
 }
 
 #[tonic::async_trait]
-impl SequencerConnectionService for Mediator {
-    async fn get_sequencer_connection(
-        &self,
-        _: Request<GetSequencerConnectionRequest>,
-    ) -> Result<Response<GetSequencerConnectionResponse>, Status> {
+impl Connected for Mediator {
+    async fn sequencers(&self) -> Result<Option<Sequencers>, Status> {
         let setup = ::mediator::setup(&self.db).await.map_err(refuse)?;
-        let connection = setup.map(|s| connection(s.sequencers, s.trust));
-        Ok(Response::new(GetSequencerConnectionResponse { connection }))
+        Ok(setup.map(|setup| (setup.sequencers, setup.trust)))
     }
 
-    async fn set_sequencer_connection(
-        &self,
-        request: Request<SetSequencerConnectionRequest>,
-    ) -> Result<Response<SetSequencerConnectionResponse>, Status> {
-        let (sequencers, trust) = read_connection(request.into_inner().connection).map_err(refuse)?;
+    async fn redirect(&self, (sequencers, trust): Sequencers) -> Result<(), Status> {
         let mut term = self.term.lock().await;
         let term = term.as_mut().ok_or_else(|| refuse(Passive))?;
         let stored = ::mediator::setup(&self.db).await.map_err(refuse)?;
@@ -189,8 +172,7 @@ impl SequencerConnectionService for Mediator {
         self.client.reaching(sequencers.clone(), trust.as_deref()).map_err(refuse)?;
         let setup = Setup { sequencers, trust, ..stored };
         ::mediator::initialize(&self.db, &term.epoch, &setup, &[]).await.map_err(refuse)?;
-        self.run(term).await.map_err(refuse)?;
-        Ok(Response::new(SetSequencerConnectionResponse {}))
+        self.run(term).await.map_err(refuse)
     }
 }
 

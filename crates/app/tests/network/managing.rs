@@ -1,6 +1,9 @@
 //! What operators say to managers, mediators and sequencers through the console.
 
-use crate::console::{console, network, texts};
+use crate::{
+    console::{console, network, texts},
+    harness::Daemon,
+};
 use std::fs;
 
 const STARTED: &str =
@@ -123,4 +126,94 @@ println(participant1.keys.public.list().size > 3)
         "this version cannot give it another",
     ];
     assert_each(&errors, &expected);
+}
+
+/// Kind and name of the node that a console reaches, and what is typed there. `DOMAIN` is what the first has printed.
+const STEPS: [(&str, &str, &str); 8] = [
+    (
+        "domain-managers",
+        "manager1",
+        r#"utils.retry_until_true(60.seconds)(manager1.health.active)
+manager1.health.wait_for_identity()
+manager1.service.get_static_domain_parameters.writeToFile("params")
+println(manager1.id.toProtoPrimitive)"#,
+    ),
+    (
+        "sequencers",
+        "sequencer1",
+        r#"val id = DomainId.tryFromString("DOMAIN")
+val parameters = StaticDomainParameters.tryReadFromFile("params")
+sequencer1.initialization.initialize_from_beginning(id, parameters).publicKey.writeToFile("seq")
+SequencerConnections.single(sequencer1.sequencerConnection).writeToFile("connection")"#,
+    ),
+    (
+        "mediators",
+        "mediator1",
+        r#"utils.retry_until_true(60.seconds)(mediator1.health.active)
+mediator1.keys.secret.generate_signing_key(mediator1.name + "-signing").writeToFile("med")"#,
+    ),
+    (
+        "domain-managers",
+        "manager1",
+        r#"val mediator = MediatorId(manager1.id)
+manager1.setup.helper.authorizeKey(SigningPublicKey.tryReadFromFile("seq"), "sequencer", SequencerId(manager1.id))
+manager1.setup.helper.authorizeKey(SigningPublicKey.tryReadFromFile("med"), "mediator1", mediator)
+manager1.topology.mediator_domain_states.authorize(TopologyChangeOp.Add, manager1.id, mediator, RequestSide.Both)
+val all = manager1.topology.all.list().collectOfType[TopologyChangeOp.Positive]
+assert(all.size == 6)
+all.writeToFile("topology")"#,
+    ),
+    (
+        "sequencers",
+        "sequencer1",
+        r#"sequencer1.initialization.bootstrap_topology(StoredTopologyTransactions.tryReadFromFile("topology"))
+sequencer1.health.wait_for_initialized()"#,
+    ),
+    (
+        "mediators",
+        "mediator1",
+        r#"val id = DomainId.tryFromString("DOMAIN")
+val parameters = StaticDomainParameters.tryReadFromFile("params")
+val connections = SequencerConnections.tryReadFromFile("connection")
+mediator1.mediator.initialize(id, MediatorId(id), parameters, connections, None)
+mediator1.health.wait_for_initialized()"#,
+    ),
+    (
+        "domain-managers",
+        "manager1",
+        r#"manager1.setup.init(SequencerConnections.tryReadFromFile("connection"))
+manager1.health.wait_for_initialized()"#,
+    ),
+    (
+        "participants",
+        "participant1",
+        r#"utils.retry_until_true(60.seconds)(participant1.health.active)
+participant1.domains.connect("mydomain", SequencerConnections.tryReadFromFile("connection"))
+participant1.health.ping(participant1)"#,
+    ),
+];
+
+/// Each console reaches one node, and hands the others files; none of them sees the whole.
+#[test]
+fn a_synchronizer_is_founded_from_a_console_for_each_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, overrides) = network(folder.path());
+    let _daemon = Daemon::start_with(folder.path(), &config, &overrides);
+    let api = |node: &str, api: &str| {
+        let given = overrides.iter().find(|o| o.contains(&format!("{node}.{api}")))?;
+        Some(format!("{api} {{ address = 127.0.0.1, port = {} }}\n", given.rsplit_once('=')?.1))
+    };
+    let mut domain = String::new();
+    for (kind, name, entries) in STEPS {
+        let apis: String = ["admin-api", "public-api", "ledger-api"].iter().filter_map(|a| api(name, a)).collect();
+        let remote = folder.path().join(format!("{name}.conf"));
+        fs::write(&remote, format!("canton.remote-{kind}.{name} {{\n{apis}}}")).unwrap();
+        let waits = format!("utils.retry_until_true(60.seconds)({name}.health.is_running)\n");
+        let entries = format!("{waits}{}\n", entries.replace("DOMAIN", &domain));
+        let (text, error) = texts(&console(folder.path(), &remote, &[], &entries));
+        assert!(error.is_empty(), "{name}: {text}{error}");
+        if domain.is_empty() {
+            domain = text.trim().to_owned();
+        }
+    }
 }
