@@ -37,7 +37,7 @@ pub use node::{Create, Exercise, Fetch, Node, NodeId, NodeVersion, QueryByKey, R
 pub use numeric::{Numeric, NumericError};
 pub use shared::Shared;
 pub use tree::{MalformedTransaction, Transaction, TransactionBuilder};
-pub use typed_hash::{TypedHashError, hash_contract};
+pub use typed_hash::{TypedHashError, hash_contract, hash_key};
 pub use value::{Enum, Field, Record, TooDeep, Value, Variant};
 pub use value_hash::{hash_change_id, hash_contract_instance, hash_contract_key};
 pub use walk::Walk;

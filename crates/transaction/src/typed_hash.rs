@@ -1,4 +1,4 @@
-//! Hashes of contracts in the field's newest scheme: values with their types' names and labels, without package
+//! Hashes of contracts and keys in the field's newest scheme: values with their types' names and labels, without package
 //! ids and trailing `None` fields, so that all versions of a package hash the same contract alike (spec/daml-lf.md §3.5).
 
 use crate::{
@@ -10,8 +10,9 @@ use base::{Hash, Identifier, Name, PackageName};
 
 /// Byte in front of everything hashed: how values are encoded.
 const TYPED_NORMAL_FORM: u8 = 3;
-/// Second byte: what the hash is for.
-const PURPOSE_CONTRACT: u8 = 5;
+/// What follows: what the hash is for; for keys also the version of their layout.
+const CONTRACT: &[u8] = &[5];
+const KEY: &[u8] = &[9, 1];
 /// After the fields of a record; no value begins with it.
 const END_OF_RECORD: u8 = 0xff;
 
@@ -21,6 +22,9 @@ pub enum TypedHashError {
     /// Types and labels must be known.
     #[error("a value to be hashed comes without {0}; enrich it first")]
     Untyped(&'static str),
+    /// A contract key would hold a contract id.
+    #[error("a contract key must not hold a contract id")]
+    ContractIdInKey,
 }
 
 /// The hash of a contract: package name, module and name of the template, argument. `rank` is the place of a
@@ -31,10 +35,34 @@ pub fn hash_contract(
     argument: &Value,
     rank: impl Fn(&Identifier, &Name) -> Option<u32>,
 ) -> Result<Hash, TypedHashError> {
-    let mut data = vec![TYPED_NORMAL_FORM, PURPOSE_CONTRACT];
+    hash(CONTRACT, package_name, template, argument, rank)
+}
+
+/// The hash of a contract key, like [`hash_contract`].
+pub fn hash_key(
+    package_name: &PackageName,
+    template: &Identifier,
+    key: &Value,
+    rank: impl Fn(&Identifier, &Name) -> Option<u32>,
+) -> Result<Hash, TypedHashError> {
+    if key.contract_ids().next().is_some() {
+        return Err(TypedHashError::ContractIdInKey);
+    }
+    hash(KEY, package_name, template, key, rank)
+}
+
+fn hash(
+    purpose: &[u8],
+    package_name: &PackageName,
+    template: &Identifier,
+    value: &Value,
+    rank: impl Fn(&Identifier, &Name) -> Option<u32>,
+) -> Result<Hash, TypedHashError> {
+    let mut data = vec![TYPED_NORMAL_FORM];
+    data.extend(purpose);
     add_text(&mut data, package_name.as_str());
     add_name(&mut data, template);
-    let mut open = vec![Part::Value(argument)];
+    let mut open = vec![Part::Value(value)];
     while let Some(part) = open.pop() {
         match part {
             Part::Value(value) => add_value(&mut data, value, &rank, &mut open)?,
@@ -306,17 +334,21 @@ mod tests {
         let Some(data) = testkit::test_data() else { return };
         let (name, template) = (PackageName::new("package-name-0").unwrap(), "p:module:name".parse().unwrap());
         let mut checked = 0;
-        for file in ["values-contract-hashes", "contract-id-hashes"] {
+        for file in ["values-contract-hashes", "contract-id-hashes", "values-key-hashes"] {
             let text = fs::read_to_string(data.join(format!("golden/expected-stability-{file}.txt"))).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             for pair in lines.chunks(2).filter(|pair| pair.len() == 2) {
                 let value = Shown(pair[0]).value();
-                let hash = hash_contract(&name, &template, &value, rank).unwrap();
+                let hash = match file {
+                    "values-key-hashes" => hash_key(&name, &template, &value, rank),
+                    _ => hash_contract(&name, &template, &value, rank),
+                };
+                let hash = hash.unwrap();
                 assert_eq!(hash.to_hex(), pair[1], "{} of {file}", pair[0]);
                 checked += 1;
             }
         }
-        assert_eq!(checked, 65);
+        assert_eq!(checked, 65 + 63);
     }
 
     #[test]
@@ -325,5 +357,8 @@ mod tests {
         let untyped = Value::Record(Record { id: None, fields: Vec::new() }.into());
         let refused = hash_contract(&name, &template, &untyped, rank).unwrap_err();
         assert_eq!(refused, TypedHashError::Untyped("its type"));
+        let id: ContractId = format!("00{}", "ab".repeat(32)).parse().unwrap();
+        let held = Value::list([Value::ContractId(id)]);
+        assert_eq!(hash_key(&name, &template, &held, rank).unwrap_err(), TypedHashError::ContractIdInKey);
     }
 }
