@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use transaction::Value;
+use transaction::{Exercise, Node, Value};
 
 /// Operations of the machine between two looks at it.
 const BUDGET: u64 = 1_000_000;
@@ -74,13 +74,12 @@ struct Bench {
     participant: ParticipantId,
 }
 
-/// All benchmarks; that of reading packages only if there is a DAR.
-pub(crate) fn run(sizes: Sizes, dar: Option<&[u8]>) -> Result<Vec<Figure>, BenchError> {
+/// All benchmarks; those that need a DAR only if there is one.
+pub(crate) fn run(sizes: Sizes, dar: Option<&[u8]>, fibonacci: Option<&[u8]>) -> Result<Vec<Figure>, BenchError> {
     let bench = Bench::new(sizes)?;
     let mut figures = vec![bench.nfib()?, bench.sort()?, bench.transfers()?];
-    if let Some(bytes) = dar {
-        figures.push(reading(sizes.rounds, bytes)?);
-    }
+    figures.extend(fibonacci.map(|bytes| bench.fibonacci(bytes)).transpose()?);
+    figures.extend(dar.map(|bytes| reading(sizes.rounds, bytes)).transpose()?);
     Ok(figures)
 }
 
@@ -160,17 +159,51 @@ impl Bench {
     }
 
     fn passing(&self) -> Result<Submission, BenchError> {
-        let package = PackageRef::Id(self.package.clone());
-        let template = TypeRef { package, module: parsed("B")?, entity: parsed("Bank")? };
         let parties = [&self.issuer, &self.owner].map(|party| Value::Party(party.clone()));
+        let argument = record([Value::Int64(self.sizes.transfers.into())]);
+        self.create_and_exercise(&self.package, ("B", "Bank"), record(parties), "Pass", argument)
+    }
+
+    /// The choice of the field's benchmark for processors, from a DAR that has it.
+    fn fibonacci(&self, bytes: &[u8]) -> Result<Figure, BenchError> {
+        const WHAT: &str = "InefficientFibonacci";
+        let (dar, engine) = (lf::read_dar(bytes)?, Engine::new());
+        dar.packages.iter().for_each(|package| engine.add_package(package.package.clone()));
+        let (ours, time) = median(self.sizes.rounds, || {
+            let (created, argument) =
+                (record([Value::Party(self.owner.clone())]), record([Value::Int64(self.sizes.nfib)]));
+            let choice = "InefficientFibonacci_NcCompute";
+            let run =
+                engine.submit(self.create_and_exercise(&dar.main, ("Bench", WHAT), created, choice, argument)?)?;
+            let outcome = interpret(run)?;
+            let result = outcome.transaction.nodes().find_map(|(_, node)| match node {
+                Node::Exercise(Exercise { result: Some(Value::Int64(number)), .. }) => Some(*number),
+                _ => None,
+            });
+            result.ok_or(BenchError::Stuck(WHAT))
+        })?;
+        let (theirs, plain) = median(self.sizes.rounds, || Ok(rivals::fibonacci(self.sizes.nfib)))?;
+        if ours != theirs {
+            return Err(BenchError::Different { what: WHAT, ours, theirs });
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        Ok(Figure { name: WHAT, unit: "calls", units: rivals::nfib(self.sizes.nfib) as f64, ours: time, plain })
+    }
+
+    fn create_and_exercise(
+        &self,
+        package: &PackageId,
+        (module, entity): (&'static str, &'static str),
+        create_argument: Value,
+        choice: &'static str,
+        choice_argument: Value,
+    ) -> Result<Submission, BenchError> {
+        let package = PackageRef::Id(package.clone());
+        let template = TypeRef { package, module: parsed(module)?, entity: parsed(entity)? };
+        let choice = parsed::<Name>(choice)?;
         Ok(Submission {
             act_as: [self.issuer.clone(), self.owner.clone()].into(),
-            commands: vec![Command::CreateAndExercise {
-                template,
-                create_argument: record(parties),
-                choice: parsed::<Name>("Pass")?,
-                choice_argument: record([Value::Int64(self.sizes.transfers.into())]),
-            }],
+            commands: vec![Command::CreateAndExercise { template, create_argument, choice, choice_argument }],
             preferences: BTreeMap::new(),
             ledger_time: Timestamp::EPOCH,
             preparation_time: Timestamp::EPOCH,
@@ -220,7 +253,7 @@ fn interpret(mut run: Run) -> Result<engine::Outcome, BenchError> {
             Step::Done(outcome) => return Ok(*outcome),
             Step::Interrupted => {}
             Step::Error(error) => return Err(error.into()),
-            Step::Need(_) => return Err(BenchError::Stuck("transfers")),
+            Step::Need(_) => return Err(BenchError::Stuck("a submission")),
         }
     }
 }

@@ -33,7 +33,7 @@ struct OfEngine {
     /// The median of so many runs is shown.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// The argument of nfib; 28 makes about a million calls.
+    /// The argument of nfib and Fibonacci; 28 makes about a million calls.
     #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(i64).range(0..=40))]
     nfib: i64,
     /// The length of the list that is sorted.
@@ -45,6 +45,9 @@ struct OfEngine {
     /// Read and check this DAR too.
     #[arg(long, value_name = "FILE.dar")]
     dar: Option<PathBuf>,
+    /// Run `Bench:InefficientFibonacci` of this DAR too: the field's benchmark for processors.
+    #[arg(long, value_name = "FILE.dar")]
+    fibonacci: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -61,9 +64,9 @@ fn main() -> ExitCode {
 fn run(options: &OfEngine) -> Result<Vec<Figure>, BenchError> {
     let read =
         |path: &PathBuf| std::fs::read(path).map_err(|error| BenchError::File(path.display().to_string(), error));
-    let dar = options.dar.as_ref().map(read).transpose()?;
+    let [dar, fibonacci] = [&options.dar, &options.fibonacci].map(|path| path.as_ref().map(read).transpose());
     let OfEngine { rounds, nfib, list, transfers, .. } = *options;
-    engine::run(Sizes { rounds, nfib, list, transfers }, dar.as_deref())
+    engine::run(Sizes { rounds, nfib, list, transfers }, dar?.as_deref(), fibonacci?.as_deref())
 }
 
 fn json(figures: &[Figure]) -> String {

@@ -10,6 +10,11 @@ pub(crate) fn nfib(n: i64) -> i64 {
     if black_box(n) < 2 { 1 } else { nfib(n - 1) + nfib(n - 2) + 1 }
 }
 
+/// The numbers of Fibonacci as slowly as the definition says; it takes as many calls as [`nfib`] counts.
+pub(crate) fn fibonacci(n: i64) -> i64 {
+    if black_box(n) < 2 { n } else { fibonacci(n - 2) + fibonacci(n - 1) }
+}
+
 /// A list as models have it: shared and never changed.
 enum List {
     Nil,

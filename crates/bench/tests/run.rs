@@ -4,13 +4,26 @@
 
 use std::process::Command;
 
-#[test]
-fn the_engine_does_the_same_work() {
+fn report(more: &[String]) -> serde_json::Value {
     let program = env!("CARGO_BIN_EXE_concordat-bench");
     let arguments = ["engine", "--json", "--rounds=1", "--nfib=10", "--list=200", "--transfers=20"];
-    let output = Command::new(program).args(arguments).output().unwrap();
+    let output = Command::new(program).args(arguments).args(more).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_benchmark_of_the_field_runs() {
+    let Some(data) = testkit::test_data() else { return };
+    let dar = data.join("dars/benchtool-tests-1.15.dfb1cc40.dar");
+    let report = report(&[format!("--fibonacci={}", dar.display())]);
+    let figure = &report["engine"][3];
+    assert_eq!((&figure["name"], &figure["units"]), (&"InefficientFibonacci".into(), &177.0.into()));
+}
+
+#[test]
+fn the_engine_does_the_same_work() {
+    let report = report(&[]);
     let all = report["engine"].as_array().unwrap();
     let units: Vec<_> = all.iter().map(|f| (f["name"].as_str().unwrap(), f["units"].as_f64().unwrap())).collect();
     assert_eq!(units, [("nfib", 177.0), ("sort a list", 200.0), ("Iou transfers", 20.0)]);
