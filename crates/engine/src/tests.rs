@@ -4,6 +4,7 @@ mod actions;
 mod all;
 mod conformance;
 mod examples;
+mod generated;
 mod keys;
 mod pure;
 mod terms;

@@ -12,6 +12,11 @@ pub use postgres::{Database, PostgresServer, postgres};
 /// How long a fuzz test tries: `CONCORDAT_FUZZ_SECONDS`, two where that is not set.
 #[must_use]
 pub fn fuzz_time() -> std::time::Duration {
-    let seconds = std::env::var("CONCORDAT_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    std::time::Duration::from_secs(seconds.unwrap_or(2))
+    std::time::Duration::from_secs(setting("CONCORDAT_FUZZ_SECONDS").unwrap_or(2))
+}
+
+/// A number from the environment: how much a test tries.
+#[must_use]
+pub fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
