@@ -124,6 +124,17 @@ impl std::str::FromStr for PostgresUrl {
     }
 }
 
+/// Ports to try. They are below those that systems give to outgoing connections: a process that restarts must find its port
+/// free. Networks that begin at the same time begin at different ones.
+fn ports() -> impl Iterator<Item = (Ipv4Addr, u16)> {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    let begin = std::process::id().wrapping_mul(97);
+    (0..COUNT)
+        .filter_map(move |n| u16::try_from(FIRST + begin.wrapping_add(n) % COUNT).ok())
+        .map(|p| (Ipv4Addr::LOCALHOST, p))
+}
+
 /// The processes; their configuration files are to be written to `dir`. Ports are free at this moment.
 pub(crate) fn lay_out(dir: &Path, storage: &Storage) -> io::Result<Vec<Process>> {
     let replicas: [(Kind, &str, &[&str]); 5] = [
@@ -135,7 +146,7 @@ pub(crate) fn lay_out(dir: &Path, storage: &Storage) -> io::Result<Vec<Process>>
     ];
     // Held together, so that no port is given out twice.
     let wanted: usize = replicas.iter().map(|(_, _, names)| names.len() * 2).sum();
-    let held = (0..wanted).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<Vec<_>>>()?;
+    let held: Vec<TcpListener> = ports().filter_map(|port| TcpListener::bind(port).ok()).take(wanted).collect();
     let mut ports = held.iter().map(|listener| listener.local_addr().map(|address| address.port()));
     let mut free_port = || ports.next().unwrap_or_else(|| Err(io::Error::other("no port is left")));
     let mut processes = Vec::new();

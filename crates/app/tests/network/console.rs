@@ -139,16 +139,20 @@ async fn commands_are_typed_to_nodes_that_run() {
     assert!(error.contains("did you mean participant1?") && error.matches("ERROR").count() == 2, "{error}");
 }
 
+/// What is said and what is complained about when the nodes of a network are up and somebody types.
+fn typed(folder: &Path, (config, overrides): &(PathBuf, Vec<String>), entries: &str) -> (String, String) {
+    const WAITS: &str =
+        "utils.retry_until_true(60.seconds)(Seq(mediator1, manager1, participant1).forall(n => n.health.active))\n";
+    texts(&console(folder, config, overrides, &format!("{WAITS}{entries}")))
+}
+
 #[test]
 fn a_manual_connection_is_left_to_operators_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
-    let (config, overrides) = network(folder.path());
-    let waits =
-        "utils.retry_until_true(60.seconds)(Seq(mediator1, manager1, participant1).forall(n => n.health.active))\n";
+    let network = network(folder.path());
     let console = |entries: &str| {
-        let output = console(folder.path(), &config, &overrides, &format!("{waits}{entries}"));
-        let (text, error) = texts(&output);
-        assert!(output.status.success(), "{text}{error}");
+        let (text, error) = typed(folder.path(), &network, entries);
+        assert!(!error.contains("ERROR"), "{text}{error}");
         text
     };
     let connect = "participant1.domains.connect_local(sequencer1, manualConnect = true)\n";
@@ -163,14 +167,8 @@ fn a_manual_connection_is_left_to_operators_at_the_next_start() {
 #[test]
 fn connections_are_registered_changed_ended_and_made_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (config, overrides) = network(folder.path());
-    let waits =
-        "utils.retry_until_true(60.seconds)(Seq(mediator1, manager1, participant1).forall(n => n.health.active))\n";
-    let console = |entries: &str| {
-        let output = console(folder.path(), &config, &overrides, &format!("{waits}{entries}"));
-        let (text, error) = texts(&output);
-        (text, error)
-    };
+    let network = network(folder.path());
+    let console = |entries: &str| typed(folder.path(), &network, entries);
     let (text, error) = console(
         "manager1.setup.bootstrap_domain(Seq(sequencer1), Seq(mediator1))
          val unknown = DomainConnectionConfig(\"mydomain\", sequencer1, domainId = Some(participant1.id.uid))

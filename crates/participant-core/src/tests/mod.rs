@@ -15,7 +15,7 @@ use protocol::{
 };
 use std::time::Duration;
 use topology::{Permission, testing::key};
-use transaction::{NodeId, TransactionBuilder};
+use transaction::{NodeId, Transaction, TransactionBuilder};
 
 fn responses(effects: &[Effect]) -> Vec<&Respond> {
     effects
@@ -443,17 +443,22 @@ fn forged_contracts_change_nothing_whoever_approves() {
     assert!(!took_effect && alarms > 0, "{alarms} alarms");
 }
 
+/// Alice archives a contract of hers that Bob observes.
+fn alice_archives(scenario: &mut Scenario) -> Transaction {
+    let (alice, bob) = (scenario.alice.clone(), scenario.bob.clone());
+    let old = scenario.contract(50, &[&alice], &[&bob]);
+    let mut builder = TransactionBuilder::default();
+    builder.open(exercise(&old.id, &old.instance, &alice, true));
+    builder.close();
+    builder.finish()
+}
+
 /// The submitter signs for what it may do; a request that is not so is none, even for those who only observe it.
 #[test]
 fn requests_without_right_change_nothing_whoever_approves() {
     let with = |change: &dyn Fn(&mut Input<'_>)| {
         let mut scenario = Scenario::new();
-        let (alice, bob) = (scenario.alice.clone(), scenario.bob.clone());
-        let old = scenario.contract(50, &[&alice], &[&bob]);
-        let mut builder = TransactionBuilder::default();
-        builder.open(exercise(&old.id, &old.instance, &alice, true));
-        builder.close();
-        let transaction = builder.finish();
+        let transaction = alice_archives(&mut scenario);
         let mut input = scenario.input(&transaction, 1);
         change(&mut input);
         let request = ConfirmationRequest::build(input, &secret(1)).unwrap();
@@ -476,12 +481,7 @@ fn requests_without_right_change_nothing_whoever_approves() {
 #[test]
 fn observers_raise_an_alarm() {
     let mut scenario = Scenario::new();
-    let (alice, bob) = (scenario.alice.clone(), scenario.bob.clone());
-    let old = scenario.contract(50, &[&alice], &[&bob]);
-    let mut builder = TransactionBuilder::default();
-    builder.open(exercise(&old.id, &old.instance, &alice, true));
-    builder.close();
-    let transaction = builder.finish();
+    let transaction = alice_archives(&mut scenario);
     let requests = [1, 2].map(|n| scenario.request(&transaction, n));
     let mut world = World::of(scenario, 1);
     world.activate();
