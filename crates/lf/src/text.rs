@@ -14,14 +14,16 @@ use crate::{LanguageVersion, LfError, Metadata, Package, dar, format, read_packa
 use base::{PackageId, PackageName, PackageVersion};
 use parser::Parser;
 
-/// Assembles LF text to a package of LF 2.1: the payload of its archive. Errors name line and column.
+/// Assembles LF text to a package: the payload of its archive. The package is of LF 2.1, or of the version that the text
+/// begins with, as in `language 2.3;`. Errors name line and column.
 pub fn assemble_payload(sources: &str, name: &PackageName, version: &PackageVersion) -> Result<Vec<u8>, LfError> {
     // The id is the hash of what is written, so that it cannot be known before; nothing else can be named like this.
     let own = PackageId::new("self").expect("a symbolic package id is one");
     let mut parser = Parser::new(sources, own.clone())?;
+    let language = parser.language()?.unwrap_or(LanguageVersion::V2_1);
     let modules = parser.modules()?;
     let metadata = Metadata { name: name.clone(), version: version.clone(), upgrades: None };
-    let package = Package::new(own, LanguageVersion::V2_1, metadata, parser.finish(), modules)?;
+    let package = Package::new(own, language, metadata, parser.finish(), modules)?;
     let payload = format::encode(&package)?;
     read_package(&payload)?;
     Ok(payload)

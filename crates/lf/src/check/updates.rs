@@ -155,7 +155,15 @@ impl<'a> Infer<'_, 'a> {
                     Ok(infer.of(B::Optional, contract_id))
                 })?;
             }
-            Update::QueryNByKey(_) => return Err(mistyped("types of key queries of LF 2.3 are not known here")),
+            Update::QueryNByKey(ByKey { template, .. }) => {
+                let (key_type, ty) = self.key_type(*template)?;
+                let found = self.found(ty)?;
+                let list = self.of(B::List, found);
+                let (action, int64) = (self.of(B::Update, list), self.plain(B::Int64));
+                let of_key = self.world.types.arrow(key_type, action);
+                let function = self.world.types.arrow(int64, of_key);
+                self.demand(&[], function);
+            }
             // All other forms are for the callers.
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! Packages to the wire of LF 2.1: types interned, kinds and expressions nested.
+//! Packages to the wire of LF 2: types interned; kinds and expressions nested in 2.1, interned, too, from 2.2 on.
 
 use super::types::BUILTIN_TYPES;
 use crate::{
@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 
 /// A table in which equal entries stand once.
 #[derive(Default)]
-struct Table {
+pub(super) struct Table {
     entries: Vec<Vec<u8>>,
     places: BTreeMap<Vec<u8>, u32>,
 }
 
 impl Table {
-    fn place(&mut self, entry: &[u8]) -> u32 {
+    pub(super) fn place(&mut self, entry: &[u8]) -> u32 {
         if let Some(place) = self.places.get(entry) {
             return *place;
         }
@@ -25,6 +25,11 @@ impl Table {
         self.places.insert(entry.to_vec(), place);
         place
     }
+
+    /// All entries, each as this field.
+    fn write(&self, out: &mut Out, number: u32) {
+        self.entries.iter().for_each(|entry| out.bytes(number, entry));
+    }
 }
 
 /// The package's tables under construction, and what is encoded of its arena.
@@ -32,36 +37,53 @@ pub(super) struct Encoder<'p> {
     pub(super) package: &'p Package,
     strings: Table,
     dotted: Table,
+    kinds: Table,
     types: Table,
     type_places: Vec<Option<u32>>,
+    pub(super) expr_table: Table,
+    imports: Table,
     pub(super) exprs: Vec<Option<Vec<u8>>>,
 }
 
-/// The archive payload of a package in LF 2.1. Fails on types that this version cannot state.
+/// The archive payload of a package of LF 2. Fails on what its version cannot state.
 pub(crate) fn encode(package: &Package) -> Result<Vec<u8>, LfError> {
     let mut encoder = Encoder {
         package,
         strings: Table::default(),
         dotted: Table::default(),
+        kinds: Table::default(),
         types: Table::default(),
         type_places: vec![None; package.arena().types.len()],
+        expr_table: Table::default(),
+        imports: Table::default(),
         exprs: vec![None; package.arena().exprs.len()],
     };
     let modules = package.modules().iter().map(|module| encoder.module(module)).collect::<Result<Vec<_>, _>>()?;
     let metadata = encoder.metadata(package.metadata());
     let mut out = Out::default();
     modules.iter().for_each(|module| out.bytes(1, module));
-    encoder.strings.entries.iter().for_each(|string| out.bytes(2, string));
-    encoder.dotted.entries.iter().for_each(|name| out.bytes(3, name));
+    encoder.strings.write(&mut out, 2);
+    encoder.dotted.write(&mut out, 3);
     out.bytes(4, metadata);
-    encoder.types.entries.iter().for_each(|ty| out.bytes(5, ty));
+    encoder.types.write(&mut out, 5);
+    encoder.kinds.write(&mut out, 6);
+    encoder.expr_table.write(&mut out, 7);
+    if encoder.is_flat() {
+        let mut imports = Out::default();
+        encoder.imports.write(&mut imports, 1);
+        out.bytes(9, imports);
+    }
     let mut payload = Out::default();
-    payload.bytes(3, "1");
+    payload.bytes(3, package.language_version().minor());
     payload.bytes(4, out);
     Ok(payload.finish())
 }
 
 impl Encoder<'_> {
+    pub(super) fn is_flat(&self) -> bool {
+        self.package.language_version().is_flat()
+    }
+
     fn metadata(&mut self, metadata: &Metadata) -> Out {
         let mut out = Out::default();
         out.number(1, self.string(metadata.name.as_str()));
@@ -95,6 +117,8 @@ impl Encoder<'_> {
         let (mut out, mut module, mut package_id) = (Out::default(), Out::default(), Out::default());
         if &to.package == package.id() {
             package_id.bytes(1, []);
+        } else if self.is_flat() {
+            package_id.number(4, self.imports.place(to.package.as_str().as_bytes()));
         } else {
             package_id.number(3, self.string(to.package.as_str()));
         }
@@ -105,7 +129,7 @@ impl Encoder<'_> {
         out
     }
 
-    fn kind(&self, root: KindId) -> Out {
+    fn kind(&mut self, root: KindId) -> Out {
         let kinds = &self.package.arena().kinds;
         let mut done: BTreeMap<usize, Out> = BTreeMap::new();
         let order = parts_first(
@@ -130,6 +154,11 @@ impl Encoder<'_> {
                     out.bytes(2, arrow);
                 }
             }
+            if self.is_flat() {
+                let place = self.kinds.place(out.as_ref());
+                out = Out::default();
+                out.number(4, place);
+            }
             done.insert(i, out);
         }
         done.remove(&root.index()).expect("the root comes last")
@@ -148,7 +177,7 @@ impl Encoder<'_> {
         let order = parts_first(
             root.index(),
             |i| self.type_places[i].is_some(),
-            |i, part| match application(types, i) {
+            |i, part| match self.application(i) {
                 // The heads of applications are written with them, not for themselves.
                 (_, args) if !args.is_empty() => args.into_iter().for_each(|arg| part(arg.index())),
                 _ => types[i].for_each_part(|id| part(id.index())),
@@ -169,7 +198,7 @@ impl Encoder<'_> {
 
     fn one_type(&mut self, index: usize) -> Result<Out, LfError> {
         let types = &self.package.arena().types;
-        let (head, args) = application(types, index);
+        let (head, args) = self.application(index);
         let (mut out, mut inner) = (Out::default(), Out::default());
         let field = match &types[head] {
             Type::Nat(_) | Type::Forall(..) | Type::Struct(_) | Type::Synonym(..) if !args.is_empty() => {
@@ -208,7 +237,11 @@ impl Encoder<'_> {
                 }
                 5
             }
-            Type::App(..) => return Err(LfError::Invalid { message: "Type", what: "it has no head".to_owned() }),
+            Type::App(function, argument) => {
+                inner.bytes(1, self.known_type(*function));
+                inner.bytes(2, self.known_type(*argument));
+                9
+            }
             Type::Synonym(synonym, synonym_args) => {
                 inner.bytes(1, self.reference(*synonym));
                 synonym_args.iter().for_each(|arg| inner.bytes(2, self.known_type(*arg)));
@@ -235,17 +268,20 @@ impl Encoder<'_> {
         out.bytes(2, self.ty(ty)?);
         Ok(out)
     }
-}
 
-/// A function type's head, and its arguments in order.
-fn application(types: &[Type], index: usize) -> (usize, Vec<TypeId>) {
-    let (mut head, mut args) = (index, Vec::new());
-    while let Type::App(function, argument) = &types[head] {
-        args.push(*argument);
-        head = function.index();
+    /// The head of an application and its arguments in order; from LF 2.2 on, applications are single.
+    fn application(&self, index: usize) -> (usize, Vec<TypeId>) {
+        let (mut head, mut args) = (index, Vec::new());
+        while let Type::App(function, argument) = &self.package.arena().types[head] {
+            if self.is_flat() {
+                break;
+            }
+            args.push(*argument);
+            head = function.index();
+        }
+        args.reverse();
+        (head, args)
     }
-    args.reverse();
-    (head, args)
 }
 
 impl Encoder<'_> {
@@ -318,8 +354,8 @@ impl Encoder<'_> {
     }
 
     fn template(&mut self, template: &Template) -> Result<Out, LfError> {
-        if template.key.is_some() || template.agreement.is_some() {
-            return Err(super::encode_exprs::not_in_2_1());
+        if template.agreement.is_some() || (template.key.is_some() && !self.has_keys()) {
+            return Err(self.not_in_version());
         }
         let mut out = Out::default();
         out.number(1, self.dotted(&template.name));
@@ -332,6 +368,13 @@ impl Encoder<'_> {
             out.bytes(6, self.choice(choice)?);
         }
         out.bytes(7, self.expr(template.observers)?);
+        if let Some(key) = &template.key {
+            let mut inner = Out::default();
+            inner.bytes(1, self.ty(key.ty)?);
+            inner.bytes(3, self.expr(key.maintainers)?);
+            inner.bytes(4, self.expr(key.body)?);
+            out.bytes(9, inner);
+        }
         for instance in &template.implements {
             let (mut inner, mut body) = (Out::default(), Out::default());
             inner.bytes(1, self.reference(instance.interface));

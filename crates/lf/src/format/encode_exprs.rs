@@ -1,9 +1,9 @@
-//! Expressions to the wire of LF 2.1.
+//! Expressions to the wire of LF 2.
 
 use super::encode::Encoder;
 use crate::{
-    Alternative, Binding, Expr, ExprId, FailureCategory, FieldExpr, LfError, Literal, NameId, Pattern, RefId,
-    TypeConApp, TypeId, Update, walk::parts_first, wire::Out,
+    Alternative, Binding, ByKey, Expr, ExprId, FailureCategory, FieldExpr, LanguageVersion, LfError, Literal, NameId,
+    Pattern, RefId, TypeConApp, TypeId, Update, walk::parts_first, wire::Out,
 };
 
 impl Encoder<'_> {
@@ -16,10 +16,20 @@ impl Encoder<'_> {
             |i, part| package.arena().exprs[i].for_each_part(|id| part(id.index())),
         );
         for i in order {
-            let encoded = self.one_expr(&package.arena().exprs[i])?;
+            let mut encoded = self.one_expr(&package.arena().exprs[i])?;
+            if self.is_flat() {
+                encoded = self.interned(&encoded);
+            }
             self.exprs[i] = Some(encoded.finish());
         }
         Ok(self.known(root).to_vec())
+    }
+
+    /// A reference to an expression in the table.
+    fn interned(&mut self, expr: &Out) -> Out {
+        let mut out = Out::default();
+        out.number(44, self.expr_table.place(expr.as_ref()));
+        out
     }
 
     fn known(&self, id: ExprId) -> &[u8] {
@@ -45,7 +55,8 @@ impl Encoder<'_> {
                 if found.is_none() {
                     found = self.wrapped(expr)?;
                 }
-                let (field, inner) = found.or_else(|| self.interface_expr(expr)).ok_or_else(not_in_2_1)?;
+                let (field, inner) =
+                    found.or_else(|| self.interface_expr(expr)).ok_or_else(|| self.not_in_version())?;
                 out.bytes(field, inner);
             }
         }
@@ -120,23 +131,19 @@ impl Encoder<'_> {
                 15
             }
             Expr::TypeApp { function, types } => {
-                out.bytes(1, self.known(*function));
-                for ty in types {
-                    out.bytes(2, self.ty(*ty)?);
-                }
-                16
+                let types = types.iter().map(|ty| self.ty(*ty)).collect::<Result<Vec<_>, _>>()?;
+                let function = self.known(*function).to_vec();
+                return Ok(Some((16, self.nested(16, (1, function), (2, types)))));
             }
             Expr::Abs { params, body } => {
-                for param in params {
-                    out.bytes(1, self.binder(*param)?);
-                }
-                out.bytes(2, self.known(*body));
-                17
+                let params = params.iter().map(|param| self.binder(*param)).collect::<Result<Vec<_>, _>>()?;
+                let body = self.known(*body).to_vec();
+                return Ok(Some((17, self.nested(17, (2, body), (1, params)))));
             }
             Expr::TypeAbs { params, body } => {
-                params.iter().for_each(|param| out.bytes(1, self.type_binder(*param)));
-                out.bytes(2, self.known(*body));
-                18
+                let params = params.iter().map(|param| self.type_binder(*param)).collect();
+                let body = self.known(*body).to_vec();
+                return Ok(Some((18, self.nested(18, (2, body), (1, params)))));
             }
             Expr::Case { scrutinee, alternatives } => {
                 out.bytes(1, self.known(*scrutinee));
@@ -150,6 +157,36 @@ impl Encoder<'_> {
             _ => return Ok(None),
         };
         Ok(Some((field, out)))
+    }
+
+    /// A part that is applied to others, or others that are abstracted from it, outermost first: all in one message, or,
+    /// where everything is interned, in one message each.
+    fn nested(&mut self, form: u32, (part, inner): (u32, Vec<u8>), (number, mut others): (u32, Vec<Out>)) -> Out {
+        let message = |inner: &[u8], others: &[Out]| {
+            let mut out = Out::default();
+            if part < number {
+                out.bytes(part, inner);
+            }
+            others.iter().for_each(|other| out.bytes(number, other));
+            if part > number {
+                out.bytes(part, inner);
+            }
+            out
+        };
+        if !self.is_flat() {
+            return message(&inner, &others);
+        }
+        let mut inner = inner;
+        // The last one is taken from the end.
+        if part < number {
+            others.reverse();
+        }
+        while others.len() > 1 {
+            let mut whole = Out::default();
+            whole.bytes(form, message(&inner, &[others.pop().unwrap_or_default()]));
+            inner = self.interned(&whole).finish();
+        }
+        message(&inner, &others)
     }
 
     fn block(&mut self, out: &mut Out, bindings: &[Binding], body: ExprId) -> Result<(), LfError> {
@@ -287,7 +324,7 @@ impl Encoder<'_> {
             Literal::Date(value) => out.number(5, i64::from(value.days()).cast_unsigned()),
             Literal::FailureCategory(FailureCategory::InvalidIndependentOfSystemState) => out.number(6, 0_u32),
             Literal::FailureCategory(FailureCategory::InvalidGivenCurrentSystemStateOther) => out.number(6, 1_u32),
-            Literal::RoundingMode(_) => return Err(not_in_2_1()),
+            Literal::RoundingMode(_) => return Err(self.not_in_version()),
         }
         Ok(out)
     }
@@ -330,17 +367,31 @@ impl Encoder<'_> {
                 out.bytes(15, self.known(*time));
                 return Ok(out);
             }
-            _ => return Err(not_in_2_1()),
+            Update::ExerciseByKey { template, choice, key, argument } if self.has_keys() => {
+                (10, self.exercise(*template, (2, *choice), [(3, *key), (4, *argument)]))
+            }
+            Update::FetchByKey(ByKey { template, key: None }) if self.has_keys() => {
+                (9, self.referring([*template], []))
+            }
+            Update::QueryNByKey(ByKey { template, key: None }) if self.has_keys() => {
+                (16, self.referring([*template], []))
+            }
+            _ => return Err(self.not_in_version()),
         };
         let mut out = Out::default();
         out.bytes(field, inner);
         Ok(out)
     }
-}
 
-/// Parts of other versions are never left out silently.
-pub(super) fn not_in_2_1() -> LfError {
-    LfError::Invalid { message: "Package", what: "LF 2.1 cannot state all that is in it".into() }
+    pub(super) fn has_keys(&self) -> bool {
+        self.package.language_version() >= LanguageVersion::V2_3
+    }
+
+    /// Parts of other versions are never left out silently.
+    pub(super) fn not_in_version(&self) -> LfError {
+        let what = format!("LF {} cannot state all that is in it", self.package.language_version());
+        LfError::Invalid { message: "Package", what }
+    }
 }
 
 /// The number of a truth value among the constants.

@@ -2,7 +2,7 @@
 
 use super::{lexer::Token, parser::Parser};
 use crate::{
-    Alternative, Binder, Binding, Builtin, Expr, ExprId, FailureCategory, FieldExpr, LfError, Literal, Pattern,
+    Alternative, Binder, Binding, Builtin, ByKey, Expr, ExprId, FailureCategory, FieldExpr, LfError, Literal, Pattern,
     TypeConApp, Update,
 };
 
@@ -20,7 +20,9 @@ pub(super) const RESERVED: &[&str] = &[
     "create",
     "create_by_interface",
     "exercise",
+    "exercise_by_key",
     "exercise_interface",
+    "fetch_by_key",
     "fetch_interface",
     "fetch_template",
     "forall",
@@ -32,8 +34,10 @@ pub(super) const RESERVED: &[&str] = &[
     "interface_template_type_rep",
     "ledger_time_lt",
     "let",
+    "lookup_by_key",
     "observer_interface",
     "of",
+    "query_n_by_key",
     "signatory_interface",
     "throw",
     "to",
@@ -361,6 +365,15 @@ impl Parser<'_> {
                 argument: self.atom()?,
                 guard: None,
             },
+            "exercise_by_key" => Update::ExerciseByKey {
+                template: self.reference_arg()?,
+                choice: self.name()?,
+                key: self.atom()?,
+                argument: self.atom()?,
+            },
+            "fetch_by_key" => Update::FetchByKey(self.by_key()?),
+            "lookup_by_key" => Update::LookupByKey(self.by_key()?),
+            "query_n_by_key" => Update::QueryNByKey(self.by_key()?),
             "uget_time" => Update::GetTime,
             "ledger_time_lt" => Update::LedgerTimeLt(self.atom()?),
             "uembed_expr" => Update::Embed { ty: self.type_arg()?, body: self.atom()? },
@@ -373,6 +386,11 @@ impl Parser<'_> {
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// In LF 2, actions by key are functions of it.
+    fn by_key(&mut self) -> Result<ByKey, LfError> {
+        Ok(ByKey { template: self.reference_arg()?, key: None })
     }
 
     fn reference_arg(&mut self) -> Result<crate::RefId, LfError> {

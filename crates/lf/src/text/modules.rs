@@ -2,12 +2,31 @@
 
 use super::{lexer::Token, parser::Parser};
 use crate::{
-    BuiltinType, Choice, DataCons, DataType, ExceptionDef, Expr, ExprId, Interface, InterfaceInstance, LfError, Module,
-    Template, Type, TypeSynonym, ValueDef,
+    BuiltinType, Choice, DataCons, DataType, ExceptionDef, Expr, ExprId, Interface, InterfaceInstance, LanguageVersion,
+    LfError, Module, Template, TemplateKey, Type, TypeSynonym, ValueDef,
 };
 use base::Name;
 
+/// The versions that can be written, as numbers of LF text.
+const LANGUAGES: [(&str, LanguageVersion); 3] =
+    [("2.1", LanguageVersion::V2_1), ("2.2", LanguageVersion::V2_2), ("2.3", LanguageVersion::V2_3)];
+
 impl Parser<'_> {
+    /// `language 2.3;`, if the text begins with it. Not in the field's syntax, where tools are told beside the text.
+    pub(super) fn language(&mut self) -> Result<Option<LanguageVersion>, LfError> {
+        if !self.take_word("language") {
+            return Ok(None);
+        }
+        let stated = match self.peek() {
+            Token::Numeric(number) => number.to_string(),
+            _ => String::new(),
+        };
+        let known = LANGUAGES.iter().find(|(text, _)| *text == stated).map(|(_, version)| *version);
+        let version = known.ok_or_else(|| self.expected("one of the versions 2.1, 2.2 and 2.3"))?;
+        self.next();
+        self.symbol(";").map(|()| Some(version))
+    }
+
     /// All modules of the text.
     pub(super) fn modules(&mut self) -> Result<Vec<Module>, LfError> {
         let mut modules = Vec::new();
@@ -131,6 +150,10 @@ impl Parser<'_> {
         }
         while self.take_word("implements") {
             template.implements.push(self.instance()?);
+        }
+        if self.take_word("key") {
+            template.key = Some(TemplateKey { ty: self.type_arg()?, body: self.atom()?, maintainers: self.atom()? });
+            self.symbol(";")?;
         }
         self.symbol("}")?;
         Ok(template)

@@ -24,13 +24,61 @@ fn every_form_survives_its_bytes() {
     assert_eq!(assembled(&once).unwrap(), once);
 }
 
+/// In versions that intern all, applications and abstractions are single: the text of the package says so, and from then
+/// on nothing changes.
+#[test]
+fn every_form_survives_the_bytes_of_newer_versions() {
+    for (language, source) in [("2.2", ZOO.to_owned()), ("2.3", format!("{ZOO}\n{KEYED}"))] {
+        // What ended with LF 2.1.
+        let source = source.replace("(unsafe_from_interface @Zoo:I @Zoo:T c i)", "(None @Zoo:T)");
+        let once = assembled(&format!("language {language};\n{source}")).unwrap();
+        let again = assembled(&format!("language {language};\n{once}")).unwrap();
+        assert_eq!(again, once);
+    }
+    let error = assembled(KEYED).unwrap_err();
+    assert!(error.to_string().contains("LF 2.1 cannot state"), "{error}");
+    let error = assembled("language 2.7;").unwrap_err();
+    assert_eq!(
+        error,
+        LfError::Text {
+            line: 1,
+            column: 10,
+            what: "expected one of the versions 2.1, 2.2 and 2.3, found Numeric(2.7)".into()
+        }
+    );
+}
+
+/// What keys of LF 2.3 add.
+const KEYED: &str = r#"
+module Keyed {
+    record @serializable T = { owner: Party, n: Int64 };
+    template (this: T) = {
+        signatories Cons @Party [Keyed:T {owner} this] (Nil @Party);
+        observers Nil @Party;
+        choice @nonConsuming Look (self) (n: Int64): Int64,
+            controllers Cons @Party [Keyed:T {owner} this] (Nil @Party)
+            to ubind
+                one: 'tuples':DA.Types:Tuple2 (ContractId Keyed:T) Keyed:T <- fetch_by_key @Keyed:T (Keyed:T {owner} this);
+                all: List ('tuples':DA.Types:Tuple2 (ContractId Keyed:T) Keyed:T) <-
+                    query_n_by_key @Keyed:T n (Keyed:T {owner} this)
+            in exercise_by_key @Keyed:T Look (Keyed:T {owner} this) n;
+        key @Party (Keyed:T {owner} this) (\(key: Party) -> Cons @Party [key] (Nil @Party));
+    };
+}
+"#;
+
 #[test]
 fn packages_of_compilers_survive_text_and_bytes() {
     let Some(folder) = dars() else { return };
-    for file in ["test-2.1.6ae9a07f.dar", "CantonExamples.38731509.dar", "splice-test-token-v1-1.0.0.8aea10a1.dar"] {
+    for file in [
+        "test-2.1.6ae9a07f.dar",
+        "CantonExamples.38731509.dar",
+        "splice-test-token-v1-1.0.0.8aea10a1.dar",
+        "canton-builtin-admin-workflow-ping.daa9546f.dar",
+    ] {
         for package in read_dar(&fs::read(folder.join(file)).unwrap()).unwrap().packages {
             let text = shown(&package.package);
-            match assembled(&text) {
+            match assembled(&format!("language {};\n{text}", package.package.language_version())) {
                 Ok(again) => assert!(again == text, "{file}: {}", package.package.id()),
                 Err(error) => panic!("{file}, {}: {error}", package.package.id()),
             }
