@@ -3,7 +3,8 @@
 use aws_lc_rs::{
     digest::{Digest, SHA256},
     signature::{
-        ECDSA_P256K1_SHA256_ASN1, ECDSA_P256K1_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, ParsedPublicKey,
+        ECDSA_P256_SHA256_ASN1, ECDSA_P256K1_SHA256_ASN1, ECDSA_P256K1_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
+        ECDSA_P521_SHA512_ASN1, EcdsaKeyPair, KeyPair as _, ParsedPublicKey,
     },
 };
 use base::Hash;
@@ -56,6 +57,16 @@ pub fn secp256k1_verifies(key: &[u8], digest: &[u8], signature: &[u8]) -> Result
         return Err(Secp256k1Error::Signature);
     }
     Ok(key.verify_digest_sig(&number(digest)?, signature).is_ok())
+}
+
+/// Whether a key of an elliptic curve, in its DER form, is one of the curve secp256k1.
+pub fn is_secp256k1(key: &[u8]) -> Result<bool, Secp256k1Error> {
+    let others = [&ECDSA_P256_SHA256_ASN1, &ECDSA_P384_SHA384_ASN1, &ECDSA_P521_SHA512_ASN1];
+    if ParsedPublicKey::new(&ECDSA_P256K1_SHA256_ASN1, key).is_ok() {
+        return Ok(true);
+    }
+    let is_other = others.into_iter().any(|curve| ParsedPublicKey::new(curve, key).is_ok());
+    if is_other { Ok(false) } else { Err(Secp256k1Error::Key) }
 }
 
 /// Whether the bytes are a DER sequence of two integers and nothing else; of the lengths that signatures have.
@@ -191,6 +202,20 @@ mod tests {
         assert_eq!(verifies(&bent, digest.as_bytes(), &signature), Err(Secp256k1Error::Key));
         for malformed in [&b""[..], &signature[1..], &[signature.as_slice(), &[0]].concat()] {
             assert_eq!(verifies(&key, digest.as_bytes(), malformed), Err(Secp256k1Error::Signature));
+        }
+        assert_eq!((is_secp256k1(&key), is_secp256k1(&bent)), (Ok(true), Err(Secp256k1Error::Key)));
+    }
+
+    #[test]
+    fn keys_of_other_curves_are_told_from_what_is_none() {
+        use aws_lc_rs::{encoding::AsDer as _, signature};
+        for curve in [&signature::ECDSA_P256_SHA256_ASN1_SIGNING, &signature::ECDSA_P384_SHA384_ASN1_SIGNING] {
+            let pair = EcdsaKeyPair::generate(curve).unwrap();
+            assert_eq!(is_secp256k1(pair.public_key().as_der().unwrap().as_ref()), Ok(false));
+        }
+        let edwards = signature::Ed25519KeyPair::generate().unwrap();
+        for none in [edwards.public_key().as_der().unwrap().as_ref(), b"", b"\x30\x00"] {
+            assert_eq!(is_secp256k1(none), Err(Secp256k1Error::Key));
         }
     }
 }

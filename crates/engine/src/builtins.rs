@@ -111,8 +111,7 @@ pub(crate) fn builtin(caller: Caller<'_>, function: Builtin, arguments: Vec<V>) 
         | B::TextMapDelete
         | B::TextMapToList
         | B::TextMapSize => of_map(function, arguments).map(Outcome::Value),
-        B::Secp256k1ValidateKey
-        | B::TextToContractId
+        B::TextToContractId
         | B::TypeRepTyConName
         | B::ScaleBigNumeric
         | B::PrecisionBigNumeric

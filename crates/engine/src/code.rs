@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(crate) struct Code {
     /// Whether it comes from LF 1.
     pub(crate) v1: bool,
+    /// Whether its `try` cannot undo what was created or archived.
+    pub(crate) shares_keys: bool,
     pub(crate) functions: Vec<Function>,
     pub(crate) constants: Vec<V>,
     pub(crate) tables: Vec<Vec<Arm>>,
@@ -97,6 +99,17 @@ pub(crate) struct ChoiceCode {
     pub(crate) is_interface: bool,
     pub(crate) name: Name,
     pub(crate) consuming: bool,
+}
+
+/// Which contracts of a key are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// The id of one, which is to be used.
+    One,
+    /// Perhaps the id of one.
+    Any,
+    /// A list of the ids of several, how many says the slot.
+    Several(u32),
 }
 
 /// One operation. Numbers point into the tables of the code.
@@ -201,12 +214,11 @@ pub(crate) enum Op {
         id: u32,
         interface: bool,
     },
-    /// With the key in this slot: pops its maintainers, pushes the id of the contract that has it, which is to be used;
-    /// or, looking, perhaps such an id.
+    /// With the key in this slot: pops its maintainers, pushes what is found.
     ByKey {
         slot: u32,
         template: u32,
-        looking: bool,
+        wanted: Wanted,
     },
     Time,
     /// Pops a timestamp.

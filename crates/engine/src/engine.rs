@@ -26,8 +26,8 @@ impl Engine {
     pub fn obstacle(package: &Package) -> Option<&'static str> {
         use LanguageVersion as V;
         let version = package.language_version();
-        if version.is_dev() || version == V::V2_3 {
-            return Some("LF 1.14, 1.15, 1.17, 2.1 and 2.2 are run, compile it for one of them");
+        if version.is_dev() {
+            return Some("LF 1.14, 1.15, 1.17 and 2.1 to 2.3 are run, compile it for one of them");
         }
         // Older packages are libraries of newer ones.
         if version < V::V1_14 && package.all_templates().next().is_some() {

@@ -78,6 +78,21 @@ pub enum EngineError {
         /// The template.
         template: Identifier,
     },
+    /// The ledger listed all contracts of a key, but there is another one that has it.
+    #[error("the contracts of a key of {template} changed meanwhile; submit the command again")]
+    InconsistentContractKey {
+        /// The template.
+        template: Identifier,
+    },
+    /// An exception would undo what cannot be undone.
+    #[error(
+        "an exception was caught after {template} was created or archived within the `try`: from LF 2.3 on that cannot be \
+         undone; move the creates and archives out of it, or fail with a status"
+    )]
+    EffectfulRollback {
+        /// The template of the first such contract.
+        template: Identifier,
+    },
     /// There is no contract of that key.
     #[error("there is no contract of {template} with that key")]
     ContractKeyNotFound {
@@ -193,6 +208,8 @@ impl Coded for EngineError {
             Self::UnknownPackageName(_) => codes::UNRESOLVED_PACKAGE_NAME,
             Self::DuplicateContractKey { .. } => codes::DUPLICATE_CONTRACT_KEY,
             Self::ContractKeyNotFound { .. } => codes::CONTRACT_KEY_NOT_FOUND,
+            Self::InconsistentContractKey { .. } => codes::INCONSISTENT_CONTRACT_KEY,
+            Self::EffectfulRollback { .. } => codes::DAML_EFFECTFUL_ROLLBACK_ERROR,
             Self::ContractKey { .. } | Self::NotSerializable(_) | Self::Limit(_) | Self::IllTyped(_) => {
                 codes::DAML_INTERPRETATION_ERROR
             }

@@ -1,11 +1,13 @@
 //! The transaction on the way: nodes, scopes, which contracts are active, and who authorizes.
 
-use crate::{EngineError, KeyOf, normalize::normalize, run::Stop, value::V};
+use crate::{EngineError, normalize::normalize, run::Stop, value::V};
 use base::{ContractId, Hash, Identifier, PackageId, PackageName, Timestamp};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use transaction::{
-    ContractInstance, ContractKey, Exercise, Node, NodeId, NodeVersion, Parties, QueryByKey, Rollback, Transaction,
-    Value, seed,
+    ContractInstance, Exercise, Node, NodeId, NodeVersion, Parties, QueryByKey, Rollback, Transaction, Value, seed,
 };
 
 /// Whether a contract can be used.
@@ -24,6 +26,23 @@ pub(crate) struct Known {
     state: State,
     /// Its argument as each version of its template sees it, and whether that agrees with the contract's stakeholders.
     pub(crate) views: Vec<(Identifier, V, bool)>,
+}
+
+/// What the transaction knows of a key.
+#[derive(Default, Debug)]
+struct Keyed {
+    /// Contracts that the transaction created, the newest last.
+    created: Vec<ContractId>,
+    /// The first ones of the ledger, in its order.
+    stored: Vec<ContractId>,
+    /// The same, to be found.
+    listed: BTreeSet<ContractId>,
+    /// Whether the ledger has no more.
+    complete: bool,
+    /// Contracts of the ledger that have the key, but were found by their ids.
+    met: Vec<ContractId>,
+    /// Whether one of them is none of the ledger's: it must have changed meanwhile.
+    contradicted: bool,
 }
 
 /// Where seeds of child nodes come from.
@@ -54,8 +73,6 @@ struct Scope {
 enum Done {
     Created(ContractId),
     Consumed(ContractId),
-    /// Which contract the key had before.
-    Key(KeyOf, Option<ContractId>),
 }
 
 /// Where a `try` began.
@@ -79,8 +96,8 @@ pub(crate) struct Ledger {
     /// Which version of a package implements interfaces; the contract's own where a name is missing.
     pub(crate) resolution: BTreeMap<PackageName, PackageId>,
     contracts: BTreeMap<ContractId, Option<Known>>,
-    /// The contracts of keys that the transaction has met. No two active contracts have the same key.
-    keys: BTreeMap<KeyOf, Option<ContractId>>,
+    /// The keys that the transaction has met, by their hashes.
+    keys: BTreeMap<Hash, Keyed>,
     /// The contract that was just found by its key.
     found: Option<ContractId>,
     nodes: Draft,
@@ -116,22 +133,41 @@ impl Ledger {
 
     /// The answer to the question for a contract.
     pub(crate) fn answer(&mut self, id: ContractId, instance: Option<ContractInstance>) {
+        if let Some(key) = instance.as_ref().and_then(|instance| instance.key.as_ref()) {
+            let keyed = self.keys.entry(key.hash).or_default();
+            keyed.contradicted |= keyed.complete && !keyed.listed.contains(&id);
+            keyed.met.push(id.clone());
+        }
         let known = |instance| Known { instance: Arc::new(instance), state: State::Active, views: Vec::new() };
         self.contracts.insert(id, instance.map(known));
     }
 
     /// The answer to the question for a key: what the ledger has. The transaction may have archived it already.
-    pub(crate) fn answer_key(&mut self, key: KeyOf, contract: Option<ContractId>) {
-        let is_active = |id: &ContractId| match self.contracts.get(id) {
+    pub(crate) fn answer_key(&mut self, key: Hash, contracts: Vec<ContractId>, limit: usize) {
+        let keyed = self.keys.entry(key).or_default();
+        keyed.complete = contracts.len() < limit;
+        keyed.listed = contracts.iter().cloned().collect();
+        keyed.stored = contracts;
+        keyed.contradicted = keyed.complete && !keyed.met.iter().all(|id| keyed.listed.contains(id));
+    }
+
+    /// Up to so many active contracts of a key: first those that the transaction created, the newest first, then the
+    /// ledger's. `Err`: how many of the ledger's must be known.
+    pub(crate) fn by_key(&self, key: &Hash, count: usize) -> Result<Vec<ContractId>, usize> {
+        let unknown = Keyed::default();
+        let keyed = self.keys.get(key).unwrap_or(&unknown);
+        let is_active = |id: &&ContractId| match self.contracts.get(*id) {
             Some(Some(known)) => known.state == State::Active,
             _ => true,
         };
-        self.keys.insert(key, contract.filter(is_active));
+        let all = keyed.created.iter().rev().chain(&keyed.stored);
+        let found: Vec<_> = all.filter(is_active).take(count).cloned().collect();
+        if found.len() == count || keyed.complete { Ok(found) } else { Err(keyed.stored.len() + count - found.len()) }
     }
 
-    /// The contract of a key; `None` if nothing is known of the key yet.
-    pub(crate) fn by_key(&self, key: &KeyOf) -> Option<&Option<ContractId>> {
-        self.keys.get(key)
+    /// Whether the ledger has told of contracts of this key what cannot be true at the same time.
+    pub(crate) fn is_contradicted(&self, key: &Hash) -> bool {
+        self.keys.get(key).is_some_and(|keyed| keyed.contradicted)
     }
 
     /// Notes that what comes next uses a contract by its key.
@@ -142,18 +178,6 @@ impl Ledger {
     /// Whether the contract was just found by its key.
     pub(crate) fn is_by_key(&mut self, id: &ContractId) -> bool {
         self.found.take_if(|found| found == id).is_some()
-    }
-
-    fn set_key(
-        &mut self,
-        template: &Identifier,
-        key: &ContractKey,
-        now: Option<ContractId>,
-        before: Option<ContractId>,
-    ) {
-        let key = KeyOf { template: template.clone(), value: key.value.clone() };
-        self.keys.insert(key.clone(), now);
-        self.log.push(Done::Key(key, before));
     }
 
     pub(crate) fn query(&mut self, node: QueryByKey) -> Result<(), EngineError> {
@@ -222,7 +246,7 @@ impl Ledger {
         self.add_child(child);
         let views = vec![(instance.template.clone(), argument, true)];
         if let Some(key) = &instance.key {
-            self.set_key(&instance.template, key, Some(contract_id.clone()), None);
+            self.keys.entry(key.hash).or_default().created.push(contract_id.clone());
         }
         self.contracts.insert(contract_id.clone(), Some(Known { instance, state: State::Active, views }));
         self.log.push(Done::Created(contract_id.clone()));
@@ -245,10 +269,6 @@ impl Ledger {
         if let Some(id) = consumed {
             let known = self.active(&id)?;
             known.state = State::Consumed;
-            let instance = known.instance.clone();
-            if let Some(key) = &instance.key {
-                self.set_key(&instance.template, key, None, Some(id.clone()));
-            }
             self.log.push(Done::Consumed(id));
         }
         self.scopes.push(Scope { exercise: Some(node), children: Vec::new() });
@@ -281,6 +301,14 @@ impl Ledger {
         }
     }
 
+    /// The templates of contracts that were created or archived since then.
+    pub(crate) fn changed_since(&self, mark: Mark) -> impl Iterator<Item = &Identifier> {
+        self.log[mark.log..].iter().filter_map(|done| {
+            let (Done::Created(id) | Done::Consumed(id)) = done;
+            Some(&self.contracts.get(id)?.as_ref()?.instance.template)
+        })
+    }
+
     /// An exception left the scope of a `try`: what happened in it is undone and noted as such.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.close_scopes(mark.scopes + 1);
@@ -292,10 +320,6 @@ impl Ledger {
         }
         for done in self.log.split_off(mark.log).into_iter().rev() {
             let (id, state) = match done {
-                Done::Key(key, before) => {
-                    self.keys.insert(key, before);
-                    continue;
-                }
                 Done::Created(id) => (id, State::Undone),
                 Done::Consumed(id) => (id, State::Active),
             };

@@ -28,10 +28,14 @@ pub(crate) enum Key {
     FetchInterface(u32, u32),
     /// `\key token -> contract id`.
     Find(u32, u32),
-    /// `\key token -> {contract, contractId}`.
+    /// `\key token -> {contract, contractId}`; in LF 2 a pair of contract id and contract.
     FetchFound(u32, u32),
     /// `\key token -> perhaps a contract id`.
     Lookup(u32, u32),
+    /// `\n key token -> list of pairs of contract id and contract`.
+    Query(u32, u32),
+    /// `\contract-ids -> list of pairs of contract id and contract`.
+    Gather(u32, u32),
     /// `\contract-id argument token -> result`.
     Choice(u32, u32, u32),
     InterfaceChoice(u32, u32, u32),
@@ -99,6 +103,7 @@ impl Loaded {
                 keys.extend([Key::Signatories(m, t), Key::Observers(m, t)]);
                 if template.key.is_some() {
                     keys.extend([Key::Find(m, t), Key::FetchFound(m, t), Key::Lookup(m, t)]);
+                    keys.extend([Key::Query(m, t), Key::Gather(m, t)]);
                 }
                 keys.extend((0..template.choices.len()).map(|c| Key::Choice(m, t, small(c))));
                 for (i, instance) in template.implements.iter().enumerate() {
@@ -183,9 +188,10 @@ impl Loaded {
     }
 }
 
-/// The version of nodes about templates of a package.
-pub(crate) fn node_version(package: &Package) -> NodeVersion {
+/// The version of nodes about a package's contracts, which may have keys.
+pub(crate) fn node_version(package: &Package, has_key: bool) -> NodeVersion {
     match package.language_version() {
+        Lf::V2_3 | Lf::V2Dev if has_key => NodeVersion::V2_2,
         Lf::V2_1 | Lf::V2_2 | Lf::V2_3 | Lf::V2Dev => NodeVersion::V2_1,
         Lf::V1_17 | Lf::V1Dev => NodeVersion::V17,
         Lf::V1_15 => NodeVersion::V15,

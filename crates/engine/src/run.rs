@@ -1,15 +1,15 @@
 //! A run: one interpretation that can be stopped and continued.
 
 use crate::{
-    Engine, EngineError, Term,
+    Engine, EngineError, KeyOf, Term,
     command::{Prepared, Work},
     ledger::{Ledger, Seed},
     machine::Machine,
     value::V,
 };
-use base::{ContractId, Hash, Identifier, PackageId, PackageName, Timestamp};
+use base::{ContractId, Hash, PackageId, PackageName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use transaction::{ContractInstance, Parties, Transaction, Value};
+use transaction::{ContractInstance, Parties, Transaction};
 
 /// What a run wants to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,17 +18,13 @@ pub enum Question {
     Contract(ContractId),
     /// A package, to be given to the [`Engine`].
     Package(PackageId),
-    /// The active contract of a key, to be given with [`Run::answer_key`].
-    Key(KeyOf),
-}
-
-/// A key of a template's contracts.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct KeyOf {
-    /// The template.
-    pub template: Identifier,
-    /// The key, as the ledger stores it.
-    pub value: Value,
+    /// Active contracts of a key, to be given with [`Run::answer_key`].
+    Key {
+        /// The key.
+        key: KeyOf,
+        /// So many contracts are needed; fewer, if there are no more.
+        limit: usize,
+    },
 }
 
 /// How far a run has come.
@@ -135,7 +131,7 @@ impl Run {
             return end.clone();
         }
         match &self.asked {
-            Some(question @ (Question::Contract(_) | Question::Key(_))) => return Step::Need(question.clone()),
+            Some(question @ (Question::Contract(_) | Question::Key { .. })) => return Step::Need(question.clone()),
             Some(Question::Package(id)) => {
                 if !self.engine.has_package(id) {
                     return self.finish(Step::Error(EngineError::MissingPackage(id.clone())));
@@ -207,11 +203,12 @@ impl Run {
         self.machine.uncaught.clone().map(Term)
     }
 
-    /// The active contract of the key that was asked for, or that there is none.
-    pub fn answer_key(&mut self, contract: Option<ContractId>) -> Result<(), EngineError> {
+    /// The active contracts of the key that was asked for, in the ledger's order: as many as were asked for, or all. Of
+    /// keys of LF 1 there is one or none.
+    pub fn answer_key(&mut self, contracts: Vec<ContractId>) -> Result<(), EngineError> {
         match self.asked.take() {
-            Some(Question::Key(key)) => {
-                self.machine.ledger.answer_key(key, contract);
+            Some(Question::Key { key, limit }) => {
+                self.machine.ledger.answer_key(key.hash, contracts, limit);
                 Ok(())
             }
             other => {

@@ -327,7 +327,7 @@ impl Stop {
             Self::Error(error) => *error,
             Self::Need(Question::Package(id)) => EngineError::MissingPackage(id),
             Self::Need(Question::Contract(id)) => EngineError::ContractNotFound(id),
-            Self::Need(Question::Key(key)) => EngineError::ContractKeyNotFound { template: key.template },
+            Self::Need(Question::Key { key, .. }) => EngineError::ContractKeyNotFound { template: key.template },
             Self::Throw(_) => EngineError::IllTyped("an exception came from nowhere".into()),
         }
     }

@@ -7,6 +7,7 @@ mod examples;
 mod generated;
 mod keys;
 mod pure;
+mod shared_keys;
 mod terms;
 mod upgrade;
 mod values;
@@ -64,12 +65,10 @@ fn drive(mut run: Run, contracts: &BTreeMap<ContractId, ContractInstance>) -> Re
             Step::Error(error) => return Err(error),
             Step::Interrupted => {}
             Step::Need(Question::Contract(id)) => run.answer_contract(contracts.get(&id).cloned()).unwrap(),
-            Step::Need(Question::Key(key)) => {
-                let has = |instance: &ContractInstance| {
-                    instance.template == key.template && instance.key.as_ref().is_some_and(|of| of.value == key.value)
-                };
-                let found = contracts.iter().find(|(_, instance)| has(instance)).map(|(id, _)| id.clone());
-                run.answer_key(found).unwrap();
+            Step::Need(Question::Key { key, limit }) => {
+                let has = |instance: &ContractInstance| instance.key.as_ref().is_some_and(|of| of.hash == key.hash);
+                let found = contracts.iter().filter(|(_, instance)| has(instance)).map(|(id, _)| id.clone());
+                run.answer_key(found.take(limit).collect()).unwrap();
             }
             Step::Need(Question::Package(id)) => panic!("package {id} is missing"),
         }
@@ -134,6 +133,14 @@ impl Ledger {
         let transaction = outcome.transaction;
         transaction.authorize(&parties(act_as)).unwrap();
         self.check_replay(&parties(act_as), outcome.seed, &transaction);
+        self.apply(&transaction);
+        Ok(transaction)
+    }
+
+    /// Interprets and commits. Actions by key do not say so in views yet, so that they are not interpreted again.
+    fn commit(&mut self, act_as: &[&str], command: Command) -> Result<Transaction, EngineError> {
+        let transaction = self.interpret(act_as, vec![command])?.transaction;
+        transaction.authorize(&parties(act_as)).unwrap();
         self.apply(&transaction);
         Ok(transaction)
     }

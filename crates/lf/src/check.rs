@@ -17,6 +17,8 @@ mod types;
 mod updates;
 mod world;
 
+pub use updates::tuple2;
+
 use crate::{Dar, LfError, Package};
 use base::DottedName;
 use std::fmt;

@@ -30,7 +30,7 @@ pub use ast::{
     RefId, RoundingMode, Scenario, Template, TemplateKey, Type, TypeConApp, TypeId, TypeSynonym, Update, ValueDef,
 };
 pub use builtin::Builtin;
-pub use check::{check_dar, check_package};
+pub use check::{check_dar, check_package, tuple2};
 pub use dar::{Dar, DarPackage, read_dar, write_dar};
 pub use error::LfError;
 pub use package::{Arena, Metadata, Package};

@@ -32,7 +32,7 @@ fn finish(
             Step::Need(Question::Contract(id)) => run.answer_contract(contract(&id)).map_err(refused)?,
             // Stepping on says that nobody gave it.
             // Models with keys are not let in.
-            Step::Need(Question::Key(_)) => run.answer_key(None).map_err(refused)?,
+            Step::Need(Question::Key { .. }) => run.answer_key(Vec::new()).map_err(refused)?,
             Step::Need(Question::Package(_)) => {}
             Step::Interrupted => {
                 let message = "the interpretation takes too long; divide the work over several commands".into();

@@ -10,7 +10,7 @@ use crate::{
     View,
 };
 use base::{ContractId, Identifier, PackageId, PartyId, Timestamp, UserId};
-use engine::{Engine, EngineError, KeyOf};
+use engine::{Engine, EngineError};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -124,8 +124,9 @@ impl ScriptLedger for MemoryLedger {
         template: &Identifier,
         key: &Value,
     ) -> Result<Option<ActiveContract>, LedgerError> {
-        let key = KeyOf { template: template.clone(), value: key.clone() };
-        match self.of_key(&key) {
+        let key = self.engine.key(template, key)?;
+        let found = self.of_key(&key).next().cloned();
+        match found {
             Some(id) => self.contract(parties, &id),
             None => Ok(None),
         }

@@ -53,6 +53,10 @@ pub(super) fn text(function: Builtin, arguments: &[V]) -> Result<V, Stop> {
         (B::Secp256k1WithEcdsaBool, [V::Text(signature), V::Text(digest), V::Text(key)]) => {
             secp256k1(signature, &unhex(digest)?, key)?
         }
+        (B::Secp256k1ValidateKey, [V::Text(key)]) => {
+            let valid = crypto::is_secp256k1(&unhex(key)?);
+            V::Bool(valid.map_err(|error| Stop::error(EngineError::Secp256k1(error)))?)
+        }
         (B::TextToHex, [V::Text(v)]) => hex(v.as_bytes()),
         (B::HexToText, [V::Text(v)]) => {
             let text = String::from_utf8(unhex(v)?);

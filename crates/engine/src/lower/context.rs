@@ -105,7 +105,7 @@ pub(super) fn ill_typed(what: impl Into<String>) -> Stop {
 impl<'a> Lowering<'a> {
     pub(super) fn new(registry: &'a Registry, loaded: &'a Loaded) -> Self {
         let v1 = loaded.package.language_version().is_v1();
-        let code = Code { v1, constants: vec![V::Unit], ..Code::default() };
+        let code = Code { v1, shares_keys: loaded.shares_keys(), constants: vec![V::Unit], ..Code::default() };
         Self {
             registry,
             loaded,

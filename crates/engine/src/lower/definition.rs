@@ -2,7 +2,7 @@
 
 use super::context::{HIDDEN, Lowering, Task, count, ill_typed};
 use crate::{
-    code::{ChoiceCode, Code, Op, StructShape},
+    code::{ArmPattern, ChoiceCode, Code, GlobalRef, Op, StructShape, Wanted},
     registry::{Key, Loaded, Registry},
     run::Stop,
 };
@@ -87,9 +87,14 @@ impl<'a> Lowering<'a> {
                 self.fetch(id, false);
                 Some(Ok(()))
             }
-            Key::Find(m, t) | Key::FetchFound(m, t) | Key::Lookup(m, t) => {
+            Key::Find(m, t) | Key::FetchFound(m, t) | Key::Lookup(m, t) | Key::Query(m, t) | Key::Gather(m, t) => {
                 let (id, template) = self.template_at(m, t)?;
-                Some(self.by_key(key, id, template.key.as_ref()?))
+                let gather = self.loaded.global(Key::Gather(m, t))?;
+                Some(match key {
+                    Key::Gather(..) => self.gather(gather, id),
+                    Key::Query(..) => self.query(gather, id, template.key.as_ref()?),
+                    _ => self.by_key(key, id, template.key.as_ref()?),
+                })
             }
             Key::FetchInterface(m, i) => {
                 let id = self.interface_at(m, i)?.0;
@@ -165,21 +170,70 @@ impl<'a> Lowering<'a> {
         self.close();
     }
 
+    /// The key is in slot 1; pushes what is found.
+    fn found(&mut self, template: u32, key: &TemplateKey, wanted: Wanted) -> Result<(), Stop> {
+        self.plan([Task::Op(Op::Local(1)), Task::Expr(key.maintainers, false), Task::Call(1, false)]);
+        self.work()?;
+        self.emit(Op::ByKey { slot: 1, template, wanted });
+        Ok(())
+    }
+
     fn by_key(&mut self, kind: Key, id: Identifier, key: &TemplateKey) -> Result<(), Stop> {
         // Slots: 1 key, 0 token, 2 what is found.
         let template = self.add_id(id);
         self.function(2);
-        self.plan([Task::Op(Op::Local(1)), Task::Expr(key.maintainers, false), Task::Call(1, false)]);
-        self.work()?;
-        self.emit(Op::ByKey { slot: 1, template, looking: matches!(kind, Key::Lookup(..)) });
+        self.found(template, key, if matches!(kind, Key::Lookup(..)) { Wanted::Any } else { Wanted::One })?;
         if matches!(kind, Key::FetchFound(..)) {
             self.contract(2, template, false);
             self.emit(Op::Fetch { slot: 2, id: template, interface: false });
-            self.emit(Op::Local(2));
-            let labels = ["contract", "contractId"].map(|label| Name::new(label).expect("a constant name is valid"));
-            self.code.structs.push(StructShape { labels: labels.into(), order: vec![1, 0] });
-            self.emit(Op::Struct(count(self.code.structs.len() - 1)));
+            self.with_id(2);
         }
+        self.close();
+        Ok(())
+    }
+
+    /// The contract on top becomes a pair with its id, which is in the slot; in LF 1 a struct.
+    fn with_id(&mut self, slot: u32) {
+        self.emit(Op::Local(slot));
+        if !self.code.v1 {
+            let id = self.add_id(lf::tuple2());
+            return self.emit(Op::Record { id, fields: 2 });
+        }
+        let labels = ["contract", "contractId"].map(|label| Name::new(label).expect("a constant name is valid"));
+        self.code.structs.push(StructShape { labels: labels.into(), order: vec![1, 0] });
+        self.emit(Op::Struct(count(self.code.structs.len() - 1)));
+    }
+
+    fn query(&mut self, gather: GlobalRef, id: Identifier, key: &TemplateKey) -> Result<(), Stop> {
+        // Slots: 2 how many, 1 key, 0 token, 3 their ids.
+        let template = self.add_id(id);
+        self.function(3);
+        self.found(template, key, Wanted::Several(2))?;
+        self.emit(Op::Global(gather));
+        self.emit(Op::TailCall(1));
+        self.close();
+        Ok(())
+    }
+
+    fn gather(&mut self, itself: GlobalRef, id: Identifier) -> Result<(), Stop> {
+        // Slots: 0 ids, 1 the first one, 2 the others, 3 the first contract.
+        let template = self.add_id(id);
+        self.function(1);
+        self.plan([
+            Task::Op(Op::Local(0)),
+            Task::Match(vec![ArmPattern::Nil, ArmPattern::Cons]),
+            Task::Arm { arm: 0, binders: Vec::new() },
+            Task::Op(Op::Local(0)),
+            Task::EndArm { binders: 0, tail: false },
+            Task::Arm { arm: 1, binders: vec![HIDDEN; 2] },
+        ]);
+        self.work()?;
+        self.contract(1, template, false);
+        self.with_id(1);
+        let ops = [Op::Local(2), Op::Global(itself), Op::Call(1), Op::Reverse(2), Op::Cons(1)];
+        ops.into_iter().for_each(|op| self.emit(op));
+        self.plan([Task::EndArm { binders: 2, tail: false }, Task::EndMatch]);
+        self.work()?;
         self.close();
         Ok(())
     }

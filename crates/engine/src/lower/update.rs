@@ -30,6 +30,9 @@ impl Lowering<'_> {
                     | Update::ExerciseInterface { .. }
                     | Update::Fetch { .. }
                     | Update::FetchInterface { .. }
+                    | Update::FetchByKey(ByKey { key: None, .. })
+                    | Update::LookupByKey(ByKey { key: None, .. })
+                    | Update::QueryNByKey(_)
             );
             if known {
                 // Without the token the ledger function stays partial.
@@ -81,6 +84,9 @@ impl Lowering<'_> {
                 let global = global.ok_or_else(|| ill_typed(format!("{id} has no choice {name}")))?;
                 (global, vec![*contract_id, *argument])
             }
+            Update::FetchByKey(by_key) => (self.template(by_key.template, Key::FetchFound)?, Vec::new()),
+            Update::LookupByKey(by_key) => (self.template(by_key.template, Key::Lookup)?, Vec::new()),
+            Update::QueryNByKey(by_key) => (self.template(by_key.template, Key::Query)?, Vec::new()),
             _ => return Ok(()),
         };
         let mut given = count(arguments.len());
@@ -185,7 +191,7 @@ impl Lowering<'_> {
     fn run_by_key(&mut self, by_key: &ByKey, kind: impl Fn(u32, u32) -> Key, tail: bool) -> Result<(), Stop> {
         let function = self.template(by_key.template, kind)?;
         let Some(key) = by_key.key else {
-            return Err(Stop::error(EngineError::Unsupported("several contracts of one key".into())));
+            return Err(ill_typed("an action by key is run without a key"));
         };
         self.plan([
             Task::Op(Self::unit()),

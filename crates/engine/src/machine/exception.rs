@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     EngineError,
+    ledger::Mark,
     registry::{Key, Registry},
     run::Stop,
     ty::{Ty, qualified},
@@ -60,6 +61,7 @@ impl Machine {
             match frame {
                 Frame::Try(waiting) if !prevented => {
                     let Try { handler, height, mark } = *waiting;
+                    self.check_undoable(&handler, mark)?;
                     self.ledger.roll_back(mark);
                     self.stack.truncate(height);
                     self.stack.extend([exception.clone(), handler]);
@@ -75,6 +77,17 @@ impl Machine {
             }
         }
         self.unhandled(&exception)
+    }
+
+    /// From LF 2.3 on, an exception cannot undo what was created or archived.
+    fn check_undoable(&self, handler: &V, mark: Mark) -> Result<(), Stop> {
+        let lasting = matches!(handler, V::Closure(handler) if handler.code.shares_keys);
+        for template in self.ledger.changed_since(mark) {
+            if lasting || self.registry.need(&template.package)?.shares_keys() {
+                return Err(Stop::error(EngineError::EffectfulRollback { template: template.clone() }));
+            }
+        }
+        Ok(())
     }
 
     /// Computes the message of an exception that nobody handled, to fail with it.

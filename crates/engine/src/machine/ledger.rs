@@ -2,16 +2,17 @@
 
 use super::{Machine, at, frame::Frame, ill_typed};
 use crate::{
-    EngineError, KeyOf,
-    code::{ChoiceCode, Op},
+    EngineError,
+    code::{ChoiceCode, Op, Wanted},
+    key::{KeyOf, key},
     ledger::{UNNUMBERED, parties},
-    registry::{Key, node_version},
+    registry::{Key, Registry, node_version},
     run::{Question, Stop},
     translate::{TranslateError, to_ledger, to_machine},
     typing::{Data, Head},
     value::V,
 };
-use base::{ContractId, Identifier};
+use base::{ContractId, Hash, Identifier};
 use std::sync::Arc;
 use transaction::{ContractInstance, ContractKey, Exercise, Fetch, Parties, QueryByKey};
 
@@ -43,7 +44,7 @@ impl Machine {
                 self.ledger.end(Some(result));
             }
             Op::Fetch { slot, id, interface } => self.fetch(slot, id, interface)?,
-            Op::ByKey { slot, template, looking } => self.by_key(slot, template, looking)?,
+            Op::ByKey { slot, template, wanted } => self.by_key(slot, template, wanted)?,
             Op::Time => {
                 self.ledger.time_used = true;
                 self.stack.push(V::Timestamp(self.ledger.ledger_time));
@@ -80,6 +81,9 @@ impl Machine {
             return Err(Stop::Need(Question::Contract(contract_id)));
         }
         let instance = self.ledger.active(&contract_id)?.instance.clone();
+        if let Some(key) = &instance.key {
+            self.check_consistent(&instance.template, &key.hash)?;
+        }
         let template = self.template_as(&contract_id, &instance, &wanted, interface)?;
         let known = self.ledger.active(&contract_id)?;
         let view = known.views.iter().find(|(seen, ..)| *seen == template);
@@ -149,7 +153,7 @@ impl Machine {
         self.end_prevent()?;
         let contract_id = self.contract_id(slot)?;
         let template = self.template_of(self.top())?;
-        let (signatories, stakeholders, key) = info_of(&template, &info)?;
+        let (signatories, stakeholders, key) = info_of(&self.registry, &template, &info)?;
         let known = self.ledger.active(&contract_id)?;
         let is_same = known.instance.signatories == signatories && known.instance.stakeholders == stakeholders;
         if !is_same || known.instance.key != key {
@@ -164,12 +168,12 @@ impl Machine {
     fn create(&mut self) -> Result<(), Stop> {
         let (info, argument) = (&self.stack[self.stack.len() - 1], &self.stack[self.stack.len() - 2]);
         let template = self.template_of(argument)?;
-        let (signatories, stakeholders, key) = info_of(&template, info)?;
+        let (signatories, stakeholders, key) = info_of(&self.registry, &template, info)?;
         if let Some(key) = &key {
             self.check_free(&template, key)?;
         }
         let package = &self.registry.need(&template.package)?.package;
-        let (package_name, version) = (package.metadata().name.clone(), node_version(package));
+        let (package_name, version) = (package.metadata().name.clone(), node_version(package, key.is_some()));
         let instance = ContractInstance {
             template: (*template).clone(),
             package_name,
@@ -191,10 +195,10 @@ impl Machine {
         let template = self.template_of(self.top())?;
         let code = self.current.closure.code.clone();
         let ChoiceCode { owner, is_interface, name, consuming } = &code.choices[at(choice)];
-        let package = &self.registry.need(&template.package)?.package;
-        let (package_name, version) = (package.metadata().name.clone(), node_version(package));
         let argument = to_ledger(self.local(argument))?;
         let instance = self.ledger.active(&contract_id)?.instance.clone();
+        let package = &self.registry.need(&template.package)?.package;
+        let (package_name, version) = (package.metadata().name.clone(), node_version(package, instance.key.is_some()));
         let by_key = self.ledger.is_by_key(&contract_id);
         self.ledger.begin(Exercise {
             contract_id,
@@ -221,9 +225,9 @@ impl Machine {
     fn fetch(&mut self, slot: u32, id: u32, interface: bool) -> Result<(), Stop> {
         let contract_id = self.contract_id(slot)?;
         let template = self.template_of(self.top())?;
-        let package = &self.registry.need(&template.package)?.package;
-        let (package_name, version) = (package.metadata().name.clone(), node_version(package));
         let instance = self.ledger.active(&contract_id)?.instance.clone();
+        let package = &self.registry.need(&template.package)?.package;
+        let (package_name, version) = (package.metadata().name.clone(), node_version(package, instance.key.is_some()));
         let actors = self.ledger.authorizers() & &instance.stakeholders;
         let by_key = self.ledger.is_by_key(&contract_id);
         self.ledger.fetch(Fetch {
@@ -241,51 +245,95 @@ impl Machine {
         Ok(())
     }
 
-    /// No active contract of the template has the key.
+    /// No active contract has the key, where it must be the only one.
     fn check_free(&self, template: &Identifier, key: &ContractKey) -> Result<(), Stop> {
-        let key = KeyOf { template: template.clone(), value: key.value.clone() };
-        match self.ledger.by_key(&key) {
-            None => Err(Stop::Need(Question::Key(key))),
-            Some(None) => Ok(()),
-            Some(Some(_)) => Err(EngineError::DuplicateContractKey { template: key.template }.into()),
-        }
-    }
-
-    /// The contract of a key: to be used, or just looked for.
-    fn by_key(&mut self, slot: u32, template: u32, looking: bool) -> Result<(), Stop> {
-        let template = self.current.closure.code.ids[at(template)].clone();
-        let key = contract_key(&template, self.local(slot), self.top())?;
-        let of = KeyOf { template: (*template).clone(), value: key.value.clone() };
-        let Some(found) = self.ledger.by_key(&of).cloned() else { return Err(Stop::Need(Question::Key(of))) };
-        self.pop();
-        if looking {
-            let package = &self.registry.need(&template.package)?.package;
-            let (package_name, version) = (package.metadata().name.clone(), node_version(package));
-            self.ledger.query(QueryByKey {
-                template: of.template,
-                package_name,
-                key,
-                result: found.iter().cloned().collect(),
-                exhaustive: true,
-                version,
-            })?;
-            self.stack.push(found.map_or(V::None, |id| V::some(V::ContractId(id))));
+        if self.registry.need(&template.package)?.shares_keys() || self.of_key(template, key, 1)?.is_empty() {
             return Ok(());
         }
-        let id = found.ok_or(EngineError::ContractKeyNotFound { template: of.template })?;
-        self.ledger.note_found(id.clone());
-        self.stack.push(V::ContractId(id));
+        Err(EngineError::DuplicateContractKey { template: template.clone() }.into())
+    }
+
+    /// Up to so many active contracts of a key, or the question for more.
+    fn of_key(&self, template: &Identifier, key: &ContractKey, count: usize) -> Result<Vec<ContractId>, Stop> {
+        let ask = |limit| {
+            let (hash, template, value) = (key.hash, template.clone(), key.value.clone());
+            Stop::Need(Question::Key { key: KeyOf { hash, template, value }, limit })
+        };
+        let found = self.ledger.by_key(&key.hash, count).map_err(ask)?;
+        self.check_consistent(template, &key.hash)?;
+        Ok(found)
+    }
+
+    /// Of keys that are not unique, the ledger tells all contracts; one that comes from elsewhere contradicts it.
+    fn check_consistent(&self, template: &Identifier, key: &Hash) -> Result<(), Stop> {
+        if self.ledger.is_contradicted(key) && self.registry.need(&template.package)?.shares_keys() {
+            return Err(EngineError::InconsistentContractKey { template: template.clone() }.into());
+        }
         Ok(())
+    }
+
+    /// The contracts of a key: to be used, or just looked for.
+    fn by_key(&mut self, slot: u32, template: u32, wanted: Wanted) -> Result<(), Stop> {
+        let template = self.current.closure.code.ids[at(template)].clone();
+        let key = contract_key(&self.registry, &template, self.local(slot), self.top())?;
+        let count = match wanted {
+            Wanted::One | Wanted::Any => 1,
+            Wanted::Several(slot) => self.key_count(slot)?,
+        };
+        let found = self.of_key(&template, &key, count)?;
+        self.pop();
+        if matches!(wanted, Wanted::One) {
+            let missing = EngineError::ContractKeyNotFound { template: (*template).clone() };
+            let id = found.into_iter().next().ok_or(missing)?;
+            self.ledger.note_found(id.clone());
+            self.stack.push(V::ContractId(id));
+            return Ok(());
+        }
+        let loaded = self.registry.need(&template.package)?;
+        let exhaustive = found.len() < count || !loaded.shares_keys();
+        self.ledger.query(QueryByKey {
+            template: (*template).clone(),
+            package_name: loaded.package.metadata().name.clone(),
+            key,
+            result: found.clone(),
+            exhaustive,
+            version: node_version(&loaded.package, true),
+        })?;
+        let mut ids = found.into_iter().map(V::ContractId);
+        self.stack.push(match wanted {
+            Wanted::Several(_) => V::list(ids.collect::<Vec<_>>()),
+            Wanted::One | Wanted::Any => ids.next().map_or(V::None, V::some),
+        });
+        Ok(())
+    }
+
+    /// How many contracts of a key a model asks for.
+    fn key_count(&self, slot: u32) -> Result<usize, Stop> {
+        let V::Int64(count) = self.local(slot) else { return Err(ill_typed("a number of contracts is no number")) };
+        match usize::try_from(*count) {
+            Ok(count @ 1..) => Ok(count.min(MAX_OF_KEY)),
+            _ => {
+                Err(EngineError::User(format!("{count} contracts of a key are asked for, but it must be one at least"))
+                    .into())
+            }
+        }
     }
 }
 
+/// More contracts of one key are never found at once.
+const MAX_OF_KEY: usize = 1_000_000;
+
 /// Signatories, stakeholders, and the key with its maintainers: what a template computes of a contract.
-fn info_of(template: &Identifier, info: &V) -> Result<(Parties, Parties, Option<ContractKey>), Stop> {
+fn info_of(
+    registry: &Registry,
+    template: &Identifier,
+    info: &V,
+) -> Result<(Parties, Parties, Option<ContractKey>), Stop> {
     let V::Record(info) = info else { return Err(ill_typed("stakeholders are no record")) };
     let (key, observers, signatories) = match &info.fields[..] {
         [observers, signatories] => (None, observers, signatories),
         [maintainers, key, observers, signatories] => {
-            (Some(contract_key(template, key, maintainers)?), observers, signatories)
+            (Some(contract_key(registry, template, key, maintainers)?), observers, signatories)
         }
         _ => return Err(ill_typed("stakeholders are no pair")),
     };
@@ -294,15 +342,12 @@ fn info_of(template: &Identifier, info: &V) -> Result<(Parties, Parties, Option<
     Ok((signatories, stakeholders, key))
 }
 
-fn contract_key(template: &Identifier, key: &V, maintainers: &V) -> Result<ContractKey, Stop> {
-    let refuse = |why| Err(EngineError::ContractKey { template: template.clone(), why }.into());
-    let (value, maintainers) = (to_ledger(key)?, parties(maintainers)?);
+fn contract_key(registry: &Registry, template: &Identifier, value: &V, maintainers: &V) -> Result<ContractKey, Stop> {
+    let (value, maintainers) = (to_ledger(value)?, parties(maintainers)?);
     if maintainers.is_empty() {
-        return refuse("it has no maintainers");
+        let why = "it has no maintainers";
+        return Err(EngineError::ContractKey { template: template.clone(), why }.into());
     }
-    if value.contract_ids().next().is_some() {
-        return refuse("it holds a contract id");
-    }
-    let hash = transaction::hash_contract_key(template, &value);
+    let KeyOf { hash, value, .. } = key(registry, template, value)?;
     Ok(ContractKey { value, maintainers, hash })
 }

@@ -7,14 +7,6 @@ const MODEL: &str = "model-tests-1.15.0757811f.dar";
 const SEMANTIC: &str = "semantic-tests-1.15.f4c87b81.dar";
 
 impl Ledger {
-    /// Interprets and commits. Actions by key do not say so in views yet, so that they are not interpreted again.
-    fn commit(&mut self, act_as: &[&str], command: Command) -> Result<Transaction, EngineError> {
-        let transaction = self.interpret(act_as, vec![command])?.transaction;
-        transaction.authorize(&parties(act_as)).unwrap();
-        self.apply(&transaction);
-        Ok(transaction)
-    }
-
     fn made(&mut self, entity: &str, fields: &[Value], act_as: &[&str]) -> Result<ContractId, EngineError> {
         let command = self.create("Test", entity, Value::record(fields.iter().cloned()));
         Ok(created(&self.commit(act_as, command)?).remove(0))

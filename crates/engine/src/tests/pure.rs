@@ -30,7 +30,7 @@ pub(super) fn evaluate_within(engine: &Engine, value: GlobalRef, arguments: Vec<
     (result, std::mem::take(&mut machine.traces))
 }
 
-fn evaluate(engine: &Engine, id: &Identifier, arguments: Vec<V>) -> Evaluated {
+pub(super) fn evaluate(engine: &Engine, id: &Identifier, arguments: Vec<V>) -> Evaluated {
     let registry = engine.registry();
     evaluate_within(engine, registry.get(&id.package).unwrap().value(id).unwrap(), arguments, u64::MAX)
 }

@@ -9,8 +9,14 @@ use super::{
 use crate::{Binding, BuiltinType as B, ByKey, Choice, ExprId, NameId, RefId, Scenario, Update};
 use base::{DottedName, Identifier, Name, PackageId};
 
-/// The package of pairs in LF 2: the same under every ledger.
-const TUPLES: &str = "5aee9b21b8e9a4c4975b5f4c4198e6e6e8469df49e2010820e792f393db870f4";
+/// The type of pairs in LF 2, of a package that is the same under every ledger.
+#[must_use]
+pub fn tuple2() -> Identifier {
+    let name = |text: &str| DottedName::new(text).expect("a constant name is valid");
+    let package = PackageId::new("5aee9b21b8e9a4c4975b5f4c4198e6e6e8469df49e2010820e792f393db870f4");
+    let package = package.expect("a constant package id is valid");
+    Identifier { package, module: name("DA.Types"), entity: name("Tuple2") }
+}
 
 impl<'a> Infer<'_, 'a> {
     fn of(&mut self, builtin: B, inner: Ty) -> Ty {
@@ -178,10 +184,7 @@ impl<'a> Infer<'_, 'a> {
             let fields = Box::from([(name("contract"), ty), (name("contractId"), contract_id)]);
             return Ok(self.world.types.structure(fields));
         }
-        let name = |text: &str| DottedName::new(text).expect("a constant name is valid");
-        let package = PackageId::new(TUPLES).expect("a constant package id is valid");
-        let tuple = Identifier { package, module: name("DA.Types"), entity: name("Tuple2") };
-        let pair = self.world.con_type(&tuple)?;
+        let pair = self.world.con_type(&tuple2())?;
         let half = self.world.types.app(pair, contract_id);
         half.and_then(|half| self.world.types.app(half, ty)).map_err(mistyped)
     }

@@ -157,7 +157,9 @@ impl MemoryLedger {
                     return Err(failed(EngineError::Limit("the submission takes too many operations")));
                 }
                 Step::Need(Question::Package(id)) => return Err(failed(EngineError::MissingPackage(id))),
-                Step::Need(Question::Key(key)) => run.answer_key(self.of_key(&key)).map_err(failed)?,
+                Step::Need(Question::Key { key, limit }) => {
+                    run.answer_key(self.of_key(&key).take(limit).cloned().collect()).map_err(failed)?;
+                }
                 Step::Need(Question::Contract(id)) => {
                     let found = match disclosed.get(&id) {
                         Some(instance) => Some(instance.clone()),
@@ -176,13 +178,13 @@ impl MemoryLedger {
         }
     }
 
-    /// The active contract of a key.
-    pub(super) fn of_key(&self, key: &KeyOf) -> Option<ContractId> {
-        let is_it = |contract: &Contract| {
-            let of = contract.instance.key.as_ref().filter(|of| of.value == key.value);
-            self.is_usable(contract) && contract.instance.template == key.template && of.is_some()
-        };
-        self.contracts.iter().find(|(_, contract)| is_it(contract)).map(|(id, _)| id.clone())
+    /// The active contracts of a key, the newest first.
+    pub(super) fn of_key(&self, key: &KeyOf) -> impl Iterator<Item = &ContractId> {
+        let hash = key.hash;
+        self.order.iter().rev().filter(move |id| {
+            let contract = self.contracts.get(*id).filter(|contract| self.is_usable(contract));
+            contract.and_then(|contract| contract.instance.key.as_ref()).is_some_and(|key| key.hash == hash)
+        })
     }
 
     fn apply(&mut self, transaction: &Transaction) {
