@@ -11,6 +11,7 @@ use crate::{
 };
 use base::{Identifier, UserId};
 use engine::{Command, EngineError, Term};
+use transaction::{Parties, Value};
 
 impl<L: ScriptLedger> Runner<'_, L> {
     pub(crate) fn answer(&mut self, request: Request) -> Result<Answer, Failure> {
@@ -68,15 +69,29 @@ impl<L: ScriptLedger> Runner<'_, L> {
                 Term::optional(view.map(|view| engine.view_term(&interface, &view)).transpose()?)
             }
             Request::QueryKey(parties, template, key) => {
-                let contract = self.ledger.contract_by_key(&parties, &template, &key)?;
-                let found = contract.map(|contract| {
-                    let argument = self.library.any_template(engine, &template, &contract.argument)?;
-                    self.library.tuple(engine, [Term::contract_id(contract.contract_id), argument])
-                });
-                Term::optional(found.transpose()?)
+                Term::optional(self.of_key(&parties, &template, &key, 1)?.pop())
+            }
+            Request::QueryKeys(parties, template, key, limit) => {
+                Term::list(self.of_key(&parties, &template, &key, limit)?)
             }
             other => self.manage(other)?,
         }))
+    }
+
+    /// Contracts that were asked for by their key, with their ids.
+    fn of_key(
+        &mut self,
+        parties: &Parties,
+        template: &Identifier,
+        key: &Value,
+        limit: usize,
+    ) -> Result<Vec<Term>, Failure> {
+        let mut found = Vec::new();
+        for contract in self.ledger.contracts_by_key(parties, template, key, limit)? {
+            let argument = self.library.any_template(self.engine, template, &contract.argument)?;
+            found.push(self.library.tuple(self.engine, [Term::contract_id(contract.contract_id), argument])?);
+        }
+        Ok(found)
     }
 
     /// A contract that was asked for by its id: the newer library gets what it takes to disclose it, too.

@@ -200,13 +200,15 @@ pub trait ScriptLedger {
     fn active_contracts(&mut self, parties: &Parties) -> Result<Vec<ActiveContract>, LedgerError>;
     /// An active contract of which one of the parties is a stakeholder.
     fn contract(&mut self, parties: &Parties, id: &ContractId) -> Result<Option<ActiveContract>, LedgerError>;
-    /// The active contract of a key, if one of the parties is a stakeholder. The key is as the ledger stores it.
-    fn contract_by_key(
+    /// Active contracts of a key of which one of the parties is a stakeholder, the newest first, at most so many. The key
+    /// is as the ledger stores it.
+    fn contracts_by_key(
         &mut self,
         parties: &Parties,
         template: &Identifier,
         key: &Value,
-    ) -> Result<Option<ActiveContract>, LedgerError>;
+        limit: usize,
+    ) -> Result<Vec<ActiveContract>, LedgerError>;
     /// The view of a contract through an interface; `None` if its preferred version does not implement it.
     fn view(&mut self, contract: &ActiveContract, interface: &Identifier) -> Result<Option<View>, LedgerError>;
     /// Makes a party, named as close to the hint as the ledger can.

@@ -118,18 +118,17 @@ impl ScriptLedger for MemoryLedger {
         Ok(theirs.map(|contract| self.shown(id, contract)))
     }
 
-    fn contract_by_key(
+    fn contracts_by_key(
         &mut self,
         parties: &Parties,
         template: &Identifier,
         key: &Value,
-    ) -> Result<Option<ActiveContract>, LedgerError> {
+        limit: usize,
+    ) -> Result<Vec<ActiveContract>, LedgerError> {
         let key = self.engine.key(template, key)?;
-        let found = self.of_key(&key).next().cloned();
-        match found {
-            Some(id) => self.contract(parties, &id),
-            None => Ok(None),
-        }
+        let all = self.of_key(&key).filter_map(|id| Some((id, self.contracts.get(id)?)));
+        let theirs = all.filter(|(_, contract)| !contract.instance.stakeholders.is_disjoint(parties));
+        Ok(theirs.take(limit).map(|(id, contract)| self.shown(id, contract)).collect())
     }
 
     fn view(&mut self, contract: &ActiveContract, interface: &Identifier) -> Result<Option<View>, LedgerError> {

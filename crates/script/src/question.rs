@@ -33,6 +33,11 @@ fn request(r: Reader<'_>, name: &str, version: i64, q: &Term) -> Result<Request,
         ("QueryContractKey", 1) | ("QueryByKey", 1 | 2) => {
             Request::QueryKey(r.parties(q, "parties")?, r.ty(q, "tplId")?, r.key(q, "key")?)
         }
+        ("QueryNByKey", 1) => {
+            let limit = r.field(q, "limit")?.as_int64().and_then(|limit| usize::try_from(limit).ok());
+            let limit = limit.ok_or_else(|| malformed("a number of contracts"))?;
+            Request::QueryKeys(r.parties(q, "parties")?, r.ty(q, "tplId")?, r.key(q, "key")?, limit)
+        }
         ("QueryInterface", 1) => Request::QueryInterface(r.parties(q, "parties")?, r.ty(q, "interfaceId")?),
         ("QueryInterfaceContractId", 1) => {
             let (parties, interface) = (r.parties(q, "parties")?, r.ty(q, "interfaceId")?);

@@ -23,6 +23,8 @@ pub(crate) enum Request {
     Query(Parties, Identifier),
     QueryContractId(Parties, Identifier, ContractId),
     QueryKey(Parties, Identifier, Value),
+    /// At most so many.
+    QueryKeys(Parties, Identifier, Value, usize),
     QueryInterface(Parties, Identifier),
     QueryInterfaceContractId(Parties, Identifier, ContractId),
     AllocateParty {

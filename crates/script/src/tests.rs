@@ -48,6 +48,13 @@ fn the_newer_library_is_run() {
 }
 
 #[test]
+fn contracts_that_share_a_key_are_queried() {
+    let example = include_str!("../../../examples/scripts.lf");
+    let ends = of_text(&format!("language 2.3;\n{example}{}", include_str!("tests/keyed.lf")));
+    assert_eq!(ends["Keyed:shared"], None);
+}
+
+#[test]
 fn the_older_library_is_run() {
     let ends = of_text(include_str!("tests/constructors.lf"));
     for passes in ["Test:results", "Test:caught", "Test:outer", "Test:fails"] {

@@ -158,12 +158,13 @@ impl ScriptLedger for LiveLedger {
         Ok(self.active(parties)?.into_iter().find(|contract| contract.contract_id == *id))
     }
 
-    fn contract_by_key(
+    fn contracts_by_key(
         &mut self,
         _: &Parties,
         _: &Identifier,
         _: &Value,
-    ) -> Result<Option<ActiveContract>, LedgerError> {
+        _: usize,
+    ) -> Result<Vec<ActiveContract>, LedgerError> {
         Err(LedgerError::Unsupported("a query by key"))
     }
 
