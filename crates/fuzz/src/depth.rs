@@ -1,37 +1,50 @@
-//! Programs nested a million deep, on a stack of two megabytes: each step refuses them with an error or does its work, and
+//! Texts nested a million deep, on a stack of two megabytes: each step refuses them with an error or does its work, and
 //! none ends the process.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail by panicking")]
 
 use base::Identifier;
 use engine::{Engine, Progress};
-use std::thread;
+use lf::Package;
+use std::{iter, sync::Arc, thread};
 
-const DEPTH: usize = 1_000_000;
+pub(crate) const DEPTH: usize = 1_000_000;
 const STACK: usize = 2 << 20;
 
-/// Assembles `module M`, and does with it whatever is done with packages: read, check, lower, run. How far it came, and the
-/// number that `M:x` is.
-fn through(source: String) -> (&'static str, Option<i64>) {
-    let all = move || {
-        let (name, version) = ("deep".parse().unwrap(), "1.0.0".parse().unwrap());
-        let Ok(dar) = lf::assemble(&source, &name, &version) else { return ("assemble", None) };
-        let Ok(dar) = lf::read_dar(&dar) else { return ("read", None) };
-        if lf::check_dar(&dar).is_err() {
-            return ("check", None);
-        }
-        let engine = Engine::new();
-        dar.packages.iter().for_each(|package| engine.add_package(package.package.clone()));
-        let (package, module, entity) = (dar.main, "M".parse().unwrap(), "x".parse().unwrap());
-        let Ok(mut evaluation) = engine.evaluate(&Identifier { package, module, entity }) else {
-            return ("lower", None);
-        };
-        match evaluation.step(u64::MAX) {
-            Progress::Done(value) => ("run", value.as_int64()),
-            _ => ("fail", None),
-        }
-    };
+/// Does with a package whatever is done with packages: check, lower, run. How far it came, and the number that `M:x` is.
+fn through(package: Arc<Package>) -> End {
+    if lf::check_package(&package, iter::empty()).is_err() {
+        return ("check", None);
+    }
+    let (module, entity) = ("M".parse().unwrap(), "x".parse().unwrap());
+    let x = Identifier { package: package.id().clone(), module, entity };
+    let engine = Engine::new();
+    engine.add_package(package);
+    let Ok(mut evaluation) = engine.evaluate(&x) else { return ("lower", None) };
+    match evaluation.step(u64::MAX) {
+        Progress::Done(value) => ("run", value.as_int64()),
+        _ => ("fail", None),
+    }
+}
+
+type End = (&'static str, Option<i64>);
+
+fn on_small_stack(all: impl FnOnce() -> End + Send + 'static) -> End {
     thread::Builder::new().stack_size(STACK).spawn(all).unwrap().join().unwrap()
+}
+
+/// The package of an archive's payload is read, and goes [`through`].
+pub(crate) fn through_all(payload: Vec<u8>) -> End {
+    on_small_stack(move || lf::read_package(&payload).map_or(("read", None), |package| through(Arc::new(package))))
+}
+
+/// The same for LF text, unless that is refused.
+fn assembled(source: String) -> End {
+    on_small_stack(move || {
+        let (name, version) = ("deep".parse().unwrap(), "1.0.0".parse().unwrap());
+        let Ok(payload) = lf::assemble_payload(&source, &name, &version) else { return ("assemble", None) };
+        through(Arc::new(lf::read_package(&payload).unwrap()))
+    })
 }
 
 fn module(body: &str) -> String {
@@ -44,8 +57,8 @@ fn nested(open: &str, inner: &str, close: &str, depth: usize) -> String {
 
 /// What is so deep that it is refused must work when it is not.
 fn both(of_depth: impl Fn(usize) -> String, result: impl Fn(i64) -> i64) {
-    assert_eq!(through(of_depth(40)), ("run", Some(result(40))));
-    let (step, found) = through(of_depth(DEPTH));
+    assert_eq!(assembled(of_depth(40)), ("run", Some(result(40))));
+    let (step, found) = assembled(of_depth(DEPTH));
     assert!(found.is_none_or(|found| found == result(i64::try_from(DEPTH).unwrap())), "{step}: {found:?}");
     eprintln!("a depth of {DEPTH} came to: {step}");
 }

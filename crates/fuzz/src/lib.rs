@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod deep;
+#[cfg(test)]
 mod depth;
 #[cfg(test)]
 mod tests;
