@@ -37,12 +37,21 @@ pub(crate) struct Function {
     pub(crate) ops: Vec<Op>,
 }
 
-/// Marks what can be done at once: see [`Op::Fused`]. All operations keep their places, so jumps stay right.
+/// Marks what can be done at once: see [`Op::Fused`] and [`Op::GlobalCall`]. All operations keep their places, so jumps stay
+/// right.
 pub(crate) fn fuse(ops: &mut [Op]) {
-    for at in 2..ops.len() {
-        if let [Op::Constant(constant), Op::Local(slot), Op::Builtin(function)] = ops[at - 2..=at] {
-            ops[at - 2] = Op::Fused { function, slot, constant };
-        }
+    for at in 0..ops.len() {
+        ops[at] = match ops[at..] {
+            [Op::Constant(constant), Op::Local(slot), Op::Builtin(function), Op::Match(table), ..] => {
+                Op::FusedMatch { function, slot, constant, table }
+            }
+            [Op::Constant(constant), Op::Local(slot), Op::Builtin(function), ..] => {
+                Op::Fused { function, slot, constant }
+            }
+            [Op::Global(global), Op::Call(arguments), ..] => Op::GlobalCall { global, arguments },
+            [op, ..] => op,
+            [] => return,
+        };
     }
 }
 
@@ -135,6 +144,19 @@ pub(crate) enum Op {
         function: Builtin,
         slot: u32,
         constant: u32,
+    },
+    /// The same before a `Match`, which it does, too.
+    FusedMatch {
+        function: Builtin,
+        slot: u32,
+        constant: u32,
+        table: u32,
+    },
+    /// In place of a `Global`, before a `Call`: does both if the definition is a function of exactly so many arguments,
+    /// itself otherwise.
+    GlobalCall {
+        global: GlobalRef,
+        arguments: u32,
     },
     Jump(u32),
     /// Pops a value, pushes what the first matching arm binds, goes to its target.

@@ -196,7 +196,7 @@ impl Machine {
     /// An operation that [`Machine::run_simple`] has left.
     fn operation(&mut self, op: Op) -> Result<(), Stop> {
         match op {
-            Op::Global(global) => self.global(global)?,
+            Op::Global(global) | Op::GlobalCall { global, .. } => self.global(global)?,
             Op::Closure(function) => self.close(function),
             Op::Call(n) => {
                 self.suspend()?;

@@ -6,7 +6,7 @@ use crate::{
     value::V,
 };
 use base::{DottedName, Identifier, Name, PackageId};
-use lf::{DataType, ExceptionDef, Interface, InterfaceInstance, LanguageVersion as Lf, Package, Template};
+use lf::{DataType, ExceptionDef, Expr, Interface, InterfaceInstance, LanguageVersion as Lf, Package, Template};
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
@@ -143,6 +143,16 @@ impl Loaded {
         self.global(Key::Value(m, d))
     }
 
+    /// What a value is, without the types that it takes.
+    pub(crate) fn body(&self, id: &Identifier) -> Option<&Expr> {
+        let (m, d) = Self::place(&self.values, id)?;
+        let mut body = self.package.expr(self.package.modules().get(at(m))?.values.get(at(d))?.body);
+        while let Expr::TypeAbs { body: inner, .. } = body {
+            body = self.package.expr(*inner);
+        }
+        Some(body)
+    }
+
     pub(crate) fn template(&self, id: &Identifier) -> Option<((u32, u32), &Template)> {
         let (m, t) = Self::place(&self.templates, id)?;
         Some(((m, t), self.package.modules().get(at(m))?.templates.get(at(t))?))
@@ -220,6 +230,11 @@ impl Registry {
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Loaded>> {
         self.loaded.iter()
+    }
+
+    /// The value of a definition, if it has been evaluated.
+    pub(crate) fn value(&self, global: GlobalRef) -> Option<&V> {
+        self.global(global)?.1.value.get()
     }
 
     /// The package and definition of a reference that lowering made.

@@ -174,7 +174,10 @@ impl<'a> Lowering<'a> {
         match op {
             Op::Local(_)
             | Op::Captured(_)
-            | Op::Fused { .. } | Op::Constant(_)
+            | Op::Fused { .. }
+            | Op::FusedMatch { .. }
+            | Op::GlobalCall { .. }
+            | Op::Constant(_)
             | Op::Global(_)
             | Op::Closure(_)
             | Op::Time

@@ -170,12 +170,29 @@ impl Lowering<'_> {
     /// Takes the tasks of an application from the last argument to the function, which is the order of LF 2, and puts
     /// them into the order of the language.
     fn in_order(&self, mut tasks: Vec<Task>) -> Vec<Task> {
-        let number = count(tasks.len());
-        if self.code.v1 && number > 1 {
+        // Where but one of them does something, nobody sees the order.
+        let matters = || tasks.iter().filter(|task| !self.is_idle(task)).nth(1).is_some();
+        if self.code.v1 && matters() {
+            let number = count(tasks.len());
             tasks.reverse();
             tasks.push(Task::Op(Op::Reverse(number)));
         }
         tasks
+    }
+
+    /// Whether it pushes what is a value already: a constant, a variable, a function.
+    fn is_idle(&self, task: &Task) -> bool {
+        let Task::Expr(expr, _) = task else { return matches!(task, Task::Scale(_)) };
+        match self.loaded.package.expr(*expr) {
+            Expr::Var(_) | Expr::Unit | Expr::Bool(_) | Expr::Literal(_) | Expr::Nil(_) | Expr::None(_) => true,
+            Expr::Abs { .. } => true,
+            Expr::Value(id) => {
+                let id = self.reference(*id);
+                let body = self.registry.get(&id.package).and_then(|loaded| loaded.body(id));
+                body.is_some_and(|body| matches!(body, Expr::Abs { .. }))
+            }
+            _ => false,
+        }
     }
 
     fn record(&mut self, con: &TypeConApp, fields: &[FieldExpr], tail: bool) -> Result<(), Stop> {
