@@ -174,6 +174,9 @@ pub(crate) struct ScriptTest {
     /// Encrypt the connection; servers are trusted as this machine trusts them.
     #[arg(long, requires = "port")]
     pub(crate) tls: bool,
+    /// A file with the token that the participant asks of its callers; of a user who administers it and may act as anybody.
+    #[arg(long, requires = "port", value_name = "FILE")]
+    pub(crate) access_token_file: Option<PathBuf>,
     /// The port of that Ledger API; the host is localhost unless one is given.
     #[arg(long)]
     pub(crate) port: Option<u16>,

@@ -7,6 +7,7 @@ mod users;
 use crate::cli::{ScriptOutput, ScriptTest};
 use base::{PackageName, PackageVersion};
 use live::LiveLedger;
+use rpc::Bearer;
 use script::{Failure, LedgerError, RunError, Script, Tests};
 use serde_json::json;
 use std::{
@@ -28,6 +29,8 @@ pub(crate) enum ScriptTestError {
     None(PathBuf),
     #[error("the participant at {uri} cannot be used")]
     Participant { uri: String, source: Box<LedgerError> },
+    #[error("{} holds no token", .0.display())]
+    Token(PathBuf),
     #[error("none of the {count} scripts of {} has {filter:?} in its name", file.display())]
     Filtered { file: PathBuf, filter: String, count: usize },
 }
@@ -51,7 +54,11 @@ pub(crate) fn run(options: &ScriptTest, runtime: Handle) -> Result<bool, ScriptT
         Some(port) => {
             let scheme = if options.tls { "https" } else { "http" };
             let uri = format!("{scheme}://{}:{port}", options.host.as_deref().unwrap_or("localhost"));
-            let ledger = LiveLedger::new(runtime, &uri, tests.engine(), dar);
+            let bearer = match &options.access_token_file {
+                None => Bearer::default(),
+                Some(path) => token(path)?,
+            };
+            let ledger = LiveLedger::new(runtime, &uri, bearer, tests.engine(), dar);
             Some(ledger.map_err(|error| ScriptTestError::Participant { uri, source: error.into() })?)
         }
     };
@@ -106,6 +113,13 @@ fn selected<'a>(options: &ScriptTest, all: &'a [Script]) -> Result<Vec<&'a Scrip
         }
         _ => Ok(scripts),
     }
+}
+
+/// The token in a file.
+fn token(file: &Path) -> Result<Bearer, ScriptTestError> {
+    let read = |source| ScriptTestError::Read { file: file.to_owned(), source };
+    let text = fs::read_to_string(file).map_err(read)?;
+    Bearer::new(&text).ok_or_else(|| ScriptTestError::Token(file.to_owned()))
 }
 
 /// A DAR of what LF text declares.

@@ -8,6 +8,7 @@
 //! effect here is a warning. What this version cannot do is read all the same, and refused by whoever would run it. Only
 //! the binary enters; nodes get their own struct.
 
+mod auth;
 mod keys;
 mod load;
 mod model;
@@ -22,9 +23,9 @@ mod tree;
 
 pub use load::{LoadError, load, show};
 pub use model::{
-    Api, ClientAuth, ClientTls, Config, HaProfile, Health, HealthCheck, Identifier, KeyPair, Manager, Mediator,
-    NodeCommon, Participant, Postgres, Remote, RemoteKind, Replication, Secret, Sequencer, SequencerOptions, Storage,
-    SynchronizerParameters, Tls,
+    Api, AuthService, ClientAuth, ClientTls, Config, HaProfile, Health, HealthCheck, Identifier, KeyPair, Manager,
+    Mediator, NodeCommon, Participant, Postgres, Remote, RemoteKind, Replication, Secret, Sequencer, SequencerOptions,
+    Storage, SynchronizerParameters, Tls, Tokens,
 };
 pub use problem::{Code, Problem};
 pub use show::{explain, schema};

@@ -93,6 +93,36 @@ pub struct Participant {
     pub node: NodeCommon,
     /// Where applications connect.
     pub ledger_api: Api,
+    /// Who may: `ledger-api.auth-services`, everybody if empty.
+    pub auth_services: Vec<AuthService>,
+    /// `ledger-api.admin-token`: who shows it may do everything.
+    pub admin_token: Option<Secret>,
+}
+
+/// An entry of `auth-services`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthService {
+    /// How tokens are signed.
+    pub tokens: Tokens,
+    /// For which audience they must be.
+    pub target_audience: Option<String>,
+    /// Which scope they must have.
+    pub target_scope: Option<String>,
+}
+
+/// How tokens are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tokens {
+    /// None are needed.
+    Wildcard,
+    /// With a secret that both sides share.
+    Hmac256(Secret),
+    /// With the RSA key of a certificate.
+    Rs256(PathBuf),
+    /// With the key of a certificate, of the curve P-256.
+    Es256(PathBuf),
+    /// With the key of a certificate, of the curve P-521.
+    Es512(PathBuf),
 }
 
 /// A sequencer, or a simple synchronizer.
@@ -272,6 +302,8 @@ pub struct Remote {
     pub admin_tls: Option<ClientTls>,
     /// Its Ledger API (participant) or public API (sequencer, domain).
     pub second_api: Option<Api>,
+    /// Shown to the Ledger API of a participant.
+    pub token: Option<Secret>,
 }
 
 /// What a remote node is.

@@ -1,6 +1,7 @@
 //! From the key tree to what nodes need, with the defaults and the rules that depend on several keys.
 
 use crate::{
+    auth,
     model::*,
     place::{self, Door, Tenant},
     problem::{Code, Problems},
@@ -21,7 +22,9 @@ pub(crate) fn config(tree: &mut Tree, problems: &mut Problems) -> Config {
     for (i, (name, tree)) in (0..).zip(tree.named("participants")) {
         let node = common("participants", name, tree, port(4002, i), problems);
         let ledger_api = api(tree, "ledger-api", port(4001, i), problems);
-        config.participants.insert(name.clone(), Participant { node, ledger_api });
+        let (auth_services, admin_token) = (auth::services(tree, problems), tree.secret("ledger-api.admin-token"));
+        let participant = Participant { node, ledger_api, auth_services, admin_token };
+        config.participants.insert(name.clone(), participant);
     }
     for (i, (name, tree)) in (0..).zip(tree.named("sequencers")) {
         let node = sequencer("sequencers", name, tree, (port(4401, i), port(4402, i)), problems);
@@ -215,7 +218,8 @@ fn remotes(tree: &mut Tree, config: &mut Config, problems: &mut Problems) {
             };
             let (admin_api, second_api) = (api_of("admin-api"), second.map(&mut api_of));
             let admin_tls = tree.block("admin-api.tls").and_then(tls::client);
-            let remote = Remote { name: name.clone(), kind, admin_api, admin_tls, second_api };
+            let token = tree.secret("token");
+            let remote = Remote { name: name.clone(), kind, admin_api, admin_tls, second_api, token };
             config.remotes.insert(name.clone(), remote);
         }
     }

@@ -1,7 +1,8 @@
 //! Everything the services share, and how they are put on a port.
 
 use crate::{
-    ApiError, Enrich, Writes,
+    ApiError, Enrich, Guard, Writes,
+    access::Guarded,
     convert::{TransactionFilter, parties},
 };
 use canton_proto::com::daml::ledger::api::v2::{
@@ -32,16 +33,25 @@ pub struct LedgerApi {
     pub(crate) router: Router,
     pub(crate) enrich: Arc<dyn Enrich>,
     pub(crate) tasks: Tasks,
+    pub(crate) guard: Guard,
 }
 
 /// How long a command may take where the client sets no deadline.
 pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl LedgerApi {
-    /// Over a participant's read model and its writes; `router` leads to the Ledger API of the active replica.
+    /// Over a participant's read model and its writes; `router` leads to the Ledger API of the active replica, `guard` lets
+    /// callers in.
     #[must_use]
-    pub fn new(ledger: Ledger, writes: Arc<dyn Writes>, router: Router, enrich: Arc<dyn Enrich>, tasks: Tasks) -> Self {
-        Self { ledger, writes, router, enrich, tasks }
+    pub fn new(
+        ledger: Ledger,
+        writes: Arc<dyn Writes>,
+        router: Router,
+        enrich: Arc<dyn Enrich>,
+        tasks: Tasks,
+        guard: Guard,
+    ) -> Self {
+        Self { ledger, writes, router, enrich, tasks, guard }
     }
 
     /// Adds all services to a port.
@@ -50,17 +60,22 @@ impl LedgerApi {
         let packages = PackageManagementServiceServer::new(self.clone()).max_decoding_message_size(MAX_DECODING_BYTES);
         let (parties, users) =
             (PartyManagementServiceServer::new(self.clone()), UserManagementServiceServer::new(self.clone()));
+        let commands = CommandServiceServer::new(self.clone()).max_decoding_message_size(MAX_DECODING_BYTES);
+        let submission =
+            CommandSubmissionServiceServer::new(self.clone()).max_decoding_message_size(MAX_DECODING_BYTES);
+        let updates = UpdateServiceServer::new(self.clone()).max_encoding_message_size(MAX_DECODING_BYTES);
+        let known = PackageServiceServer::new(self.clone()).max_encoding_message_size(MAX_DECODING_BYTES);
         services
-            .with(VersionServiceServer::new(self.clone()))
-            .with(StateServiceServer::new(self.clone()))
-            .with(UpdateServiceServer::new(self.clone()).max_encoding_message_size(MAX_DECODING_BYTES))
-            .with(CommandServiceServer::new(self.clone()).max_decoding_message_size(MAX_DECODING_BYTES))
-            .with(CommandSubmissionServiceServer::new(self.clone()).max_decoding_message_size(MAX_DECODING_BYTES))
-            .with(CommandCompletionServiceServer::new(self.clone()))
-            .with(PackageServiceServer::new(self.clone()).max_encoding_message_size(MAX_DECODING_BYTES))
-            .with(PassOn::new(packages, &self.router, passed_on))
-            .with(PassOn::new(parties, &self.router, passed_on))
-            .with(PassOn::new(users, &self.router, passed_on))
+            .with(Guarded::new(VersionServiceServer::new(self.clone()), self))
+            .with(Guarded::new(StateServiceServer::new(self.clone()), self))
+            .with(Guarded::new(updates, self))
+            .with(Guarded::new(commands, self))
+            .with(Guarded::new(submission, self))
+            .with(Guarded::new(CommandCompletionServiceServer::new(self.clone()), self))
+            .with(Guarded::new(known, self))
+            .with(Guarded::new(PassOn::new(packages, &self.router, passed_on), self))
+            .with(Guarded::new(PassOn::new(parties, &self.router, passed_on), self))
+            .with(Guarded::new(PassOn::new(users, &self.router, passed_on), self))
     }
 
     /// The parties hosted here.

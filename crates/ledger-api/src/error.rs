@@ -42,6 +42,12 @@ pub enum ApiError {
     /// The database cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Nobody knows who calls. What is wrong is for the log.
+    #[error("the caller is not known: {0}")]
+    Unauthenticated(String),
+    /// The caller may not do this. Why is for the log.
+    #[error("{0}")]
+    Denied(String),
     /// The participant has no identity yet.
     #[error("the participant is not initialized yet; try again")]
     NotInitialized,
@@ -72,6 +78,8 @@ impl Coded for ApiError {
             Self::NoPackage(_) => codes::PACKAGE_NOT_FOUND,
             Self::NoUser(_) => codes::USER_NOT_FOUND,
             Self::Store(error) => error.code(),
+            Self::Unauthenticated(_) => codes::UNAUTHENTICATED,
+            Self::Denied(_) => codes::PERMISSION_DENIED,
             Self::NotInitialized => codes::NODE_NOT_INITIALIZED,
             Self::Timeout => codes::REQUEST_TIME_OUT,
         }

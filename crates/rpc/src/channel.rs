@@ -8,7 +8,12 @@ use std::{
     },
     time::Duration,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
 
 /// How patient a channel is.
 #[derive(Debug, Clone)]
@@ -56,6 +61,38 @@ pub fn connect_lazy(uri: &str, config: &ChannelConfig) -> Result<Channel, tonic:
         .keep_alive_while_idle(true)
         .tcp_nodelay(true)
         .connect_lazy())
+}
+
+/// A channel whose calls show a token.
+pub type Authorized = InterceptedService<Channel, Bearer>;
+
+/// The token that calls show, if there is one.
+#[derive(Clone, Default)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// Shows this token; `None` if it cannot be one.
+    #[must_use]
+    pub fn new(token: &str) -> Option<Self> {
+        let mut header: MetadataValue<Ascii> = format!("Bearer {}", token.trim()).parse().ok()?;
+        header.set_sensitive(true);
+        Some(Self(Some(header)))
+    }
+
+    /// The channel with it.
+    #[must_use]
+    pub fn over(self, channel: Channel) -> Authorized {
+        InterceptedService::new(channel, self)
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(header) = &self.0 {
+            request.metadata_mut().insert("authorization", header.clone());
+        }
+        Ok(request)
+    }
 }
 
 /// Several endpoints of one service; callers stay on one until they report that it failed.

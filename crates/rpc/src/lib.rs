@@ -9,11 +9,11 @@ mod server;
 mod status;
 mod tls;
 
-pub use channel::{ChannelConfig, Endpoints, connect_lazy};
+pub use channel::{Authorized, Bearer, ChannelConfig, Endpoints, connect_lazy};
 pub use route::{Active, FORWARDED, PassOn, Repeat, Router, forwarded, is_forwarded};
 pub use server::{Bound, HealthReporter, Listen, MAX_DECODING_BYTES, Port, ServeError, ServerConfig, Services};
 pub use status::{CorrelationId, RpcError, status, unimplemented};
-pub use tls::{ClientAuth, ClientTls, ServerTls, TlsError};
+pub use tls::{ClientAuth, ClientTls, ServerTls, TlsError, public_key_of};
 
 /// Service stubs, by package, over the messages of `wire`.
 #[allow(

@@ -148,6 +148,13 @@ impl ServerTls {
     }
 }
 
+/// The public key of the first certificate in a file, PEM, as DER SubjectPublicKeyInfo.
+pub fn public_key_of(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let all = certificates(path)?;
+    let certificate = webpki::EndEntityCert::try_from(&all[0]).map_err(|e| file(path, &e))?;
+    Ok(certificate.subject_public_key_info().to_vec())
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(path).map_err(|e| file(path, &e))?;
     let found: Vec<_> = read.collect::<Result<_, _>>().map_err(|e| file(path, &e))?;

@@ -57,6 +57,8 @@ pub(crate) enum DaemonError {
     Plaintext { node: String, api: &'static str, address: std::net::SocketAddr },
     #[error("{node}: {source}")]
     Tls { node: String, source: ::rpc::TlsError },
+    #[error("{node}: {}: {source}", path.display())]
+    TokenKey { node: String, path: PathBuf, source: ::crypto::TokenKeyError },
     #[error("the ports cannot be written to {path}: {source}")]
     PortsFile { path: PathBuf, source: io::Error },
     #[error("signals cannot be received: {0}")]

@@ -6,9 +6,10 @@ use super::{
     topology::{TopologyAdmin, unreadable},
 };
 use ::base::{ParticipantId, SynchronizerId};
+use ::crypto::{TokenKey, TokenKeyError};
 use ::identity::Identity;
 use ::ledger::Ledger;
-use ::ledger_api::LedgerApi;
+use ::ledger_api::{AuthService, Guard, LedgerApi, Tokens};
 use ::node::{NodeKind, Part, PartError, Replica};
 use ::participant::{Active, DamlEngine, Interpreter, ParticipantError, ParticipantWrites, follow_packages};
 use ::rpc::{
@@ -23,7 +24,7 @@ use ::store::{Db, Epoch};
 use ::tasks::Tasks;
 use ::wire::concordat::admin::v1::*;
 use futures::future::{BoxFuture, FutureExt as _};
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
@@ -59,7 +60,8 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     let writes =
         Arc::new(ParticipantWrites::new(db.clone(), interpreter.clone(), here, part.id.clone(), host.tasks.clone()));
     let shown_db = db.clone();
-    let api = LedgerApi::new(Ledger::new(db), writes, router, interpreter, host.tasks.clone());
+    let guard = guard(&config)?;
+    let api = LedgerApi::new(Ledger::new(db), writes, router, interpreter, host.tasks.clone(), guard);
     let descriptors = [::rpc::LEDGER_API_V2_DESCRIPTORS];
     let ledger_services = api.serve(Services::new(&descriptors).map_err(port_failed(node))?);
     replica.report_health(ledger_services.health(), vec![String::new()], &host.tasks).await;
@@ -84,6 +86,33 @@ pub(crate) async fn start(host: &Host, config: ::config::Participant) -> Result<
     host.serve(admin.port.with(services));
     host.serve(ledger_port.port.with(ledger_services));
     Ok(())
+}
+
+/// Who may call its Ledger API.
+fn guard(config: &::config::Participant) -> Result<Guard, DaemonError> {
+    let node = &config.node.name;
+    let failed = |source| DaemonError::Tls { node: node.clone(), source };
+    let services = config.auth_services.iter().map(|service| {
+        type OfCertificate = fn(&[u8]) -> Result<TokenKey, TokenKeyError>;
+        let of = |certificate: &PathBuf, key: OfCertificate| {
+            let found = key(&::rpc::public_key_of(certificate).map_err(failed)?);
+            found.map_err(|source| DaemonError::TokenKey { node: node.clone(), path: certificate.clone(), source })
+        };
+        let key = match &service.tokens {
+            ::config::Tokens::Wildcard => None,
+            ::config::Tokens::Hmac256(secret) => Some(TokenKey::hmac_256(secret.reveal().as_bytes())),
+            ::config::Tokens::Rs256(certificate) => Some(of(certificate, TokenKey::rsa_256)?),
+            ::config::Tokens::Es256(certificate) => Some(of(certificate, TokenKey::ecdsa_256)?),
+            ::config::Tokens::Es512(certificate) => Some(of(certificate, TokenKey::ecdsa_512)?),
+        };
+        Ok(AuthService {
+            tokens: key.map_or(Tokens::Wildcard, |key| Tokens::Key(Arc::new(key))),
+            target_audience: service.target_audience.clone(),
+            target_scope: service.target_scope.clone(),
+        })
+    });
+    let services = services.collect::<Result<_, DaemonError>>()?;
+    Ok(Guard::new(services, config.admin_token.as_ref().map(|token| token.reveal().to_owned())))
 }
 
 /// The admin calls that only the active replica can carry out.

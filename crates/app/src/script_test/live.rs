@@ -15,7 +15,7 @@ use canton_proto::com::daml::ledger::api::v2::{
     state_service_client::StateServiceClient,
 };
 use engine::Engine;
-use rpc::{ChannelConfig, RpcError, connect_lazy};
+use rpc::{Authorized, Bearer, ChannelConfig, RpcError, connect_lazy};
 use script::{
     ActiveContract, Event, LedgerError, PackageVersionName, ScriptLedger, Submission, SubmitError, SubmitFailure, User,
     UserRight, View,
@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tokio::runtime::Handle;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use transaction::{Parties, Value};
 
 /// Who submits, as far as the participant asks.
@@ -46,7 +46,7 @@ const UNSETTLED: [&str; 5] = [
 /// A participant. Its calls block, so that it must not be used by a task of the runtime.
 pub(super) struct LiveLedger {
     runtime: Handle,
-    pub(super) channel: Channel,
+    pub(super) channel: Authorized,
     engine: Engine,
     /// Makes names and command ids of this run its own.
     run: String,
@@ -55,9 +55,15 @@ pub(super) struct LiveLedger {
 
 impl LiveLedger {
     /// A participant with the DAR uploaded.
-    pub(super) fn new(runtime: Handle, uri: &str, engine: &Engine, dar: Vec<u8>) -> Result<Self, LedgerError> {
+    pub(super) fn new(
+        runtime: Handle,
+        uri: &str,
+        bearer: Bearer,
+        engine: &Engine,
+        dar: Vec<u8>,
+    ) -> Result<Self, LedgerError> {
         let channel = connect_lazy(uri, &ChannelConfig::default());
-        let channel = channel.map_err(|error| LedgerError::Refused(error.to_string()))?;
+        let channel = bearer.over(channel.map_err(|error| LedgerError::Refused(error.to_string()))?);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let run = format!("{:x}", now.as_micros());
         let ledger = Self { runtime, channel, engine: engine.clone(), run, count: 0 };

@@ -8,10 +8,11 @@ use canton_proto::com::daml::ledger::api::v2::admin::{
     right::{CanActAs, CanReadAs, CanReadAsAnyParty, Kind, ParticipantAdmin},
     user_management_service_client::UserManagementServiceClient,
 };
+use rpc::Authorized;
 use rpc::RpcError;
 use script::{LedgerError, User, UserRight};
 use std::{collections::BTreeSet, future::Future};
-use tonic::{Code, Response, Status, transport::Channel};
+use tonic::{Code, Response, Status};
 
 fn message(right: &UserRight) -> Right {
     let kind = match right {
@@ -40,7 +41,7 @@ fn user(message: &api::User) -> Result<User, LedgerError> {
 }
 
 impl LiveLedger {
-    fn client(&self) -> UserManagementServiceClient<Channel> {
+    fn client(&self) -> UserManagementServiceClient<Authorized> {
         UserManagementServiceClient::new(self.channel.clone())
     }
 

@@ -5,9 +5,9 @@ use crate::{
     daemon::tls::{client, own_client},
     status::uri,
 };
-use ::config::{Api, Config, NodeCommon, RemoteKind, Tls};
+use ::config::{Api, Config, NodeCommon, RemoteKind, Secret, Tls};
 use ::console::{Reference, Value};
-use rpc::{ChannelConfig, ClientTls, TlsError, connect_lazy};
+use rpc::{Authorized, Bearer, ChannelConfig, ClientTls, TlsError, connect_lazy};
 use std::{
     collections::BTreeMap,
     fs,
@@ -42,7 +42,7 @@ pub(crate) struct Node {
     pub(crate) is_local: bool,
     pub(crate) admin: Channel,
     /// Ledger API of a participant.
-    pub(crate) ledger: Option<Channel>,
+    ledger: Option<(Channel, Bearer)>,
     /// Public API of a sequencer or domain, and a file of certificates that its own may be signed by.
     pub(crate) public: Option<(String, Option<PathBuf>)>,
     admin_api: Api,
@@ -50,6 +50,21 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// With a token that its Ledger API is shown.
+    fn showing(mut self, token: Option<&Secret>) -> Result<Self, ShellError> {
+        if let (Some((_, bearer)), Some(token)) = (&mut self.ledger, token) {
+            let why = || "its token is no text for a header".into();
+            *bearer =
+                Bearer::new(token.reveal()).ok_or_else(|| ShellError::Node { node: self.name.clone(), why: why() })?;
+        }
+        Ok(self)
+    }
+
+    /// Ledger API of a participant, if the configuration says where it is.
+    pub(crate) fn ledger(&self) -> Option<Authorized> {
+        self.ledger.clone().map(|(ledger, bearer)| bearer.over(ledger))
+    }
+
     /// How clients reach a sequencer or domain.
     pub(crate) fn sequencers(&self) -> Result<Sequencers, String> {
         let missing = || format!("{} has no public-api in the configuration", self.name);
@@ -113,7 +128,8 @@ pub(crate) fn all(config: &Config) -> Result<BTreeMap<String, Node>, ShellError>
     let mut nodes = BTreeMap::new();
     let mut add = |node: Node| drop(nodes.insert(node.name.clone(), node));
     for n in config.participants.values() {
-        add(local(&n.node, Kind::Participant, Some(&n.ledger_api))?);
+        let node = local(&n.node, Kind::Participant, Some(&n.ledger_api))?;
+        add(node.showing(n.admin_token.as_ref())?);
     }
     for n in config.sequencers.values() {
         add(local(&n.node, Kind::Sequencer, Some(&n.public_api))?);
@@ -138,7 +154,8 @@ pub(crate) fn all(config: &Config) -> Result<BTreeMap<String, Node>, ShellError>
         let tls = load(&n.name, n.admin_tls.as_ref().map(client))?;
         // No key says how the second API is encrypted; it is taken to be as the admin API is.
         let second = n.second_api.as_ref().map(|api| (api, tls.clone()));
-        add(node(&n.name, kind, false, &(&n.admin_api, tls), second.as_ref())?);
+        let node = node(&n.name, kind, false, &(&n.admin_api, tls), second.as_ref())?;
+        add(node.showing(n.token.as_ref())?);
     }
     Ok(nodes)
 }
@@ -191,7 +208,7 @@ fn node(
         kind,
         is_local,
         admin: channel(admin)?,
-        ledger: second.filter(|_| is_participant).map(channel).transpose()?,
+        ledger: second.filter(|_| is_participant).map(channel).transpose()?.map(|ledger| (ledger, Bearer::default())),
         public: second.filter(|_| !is_participant).map(public),
         admin_api: admin.0.clone(),
         second_api: second.map(|(api, _)| (*api).clone()),

@@ -14,11 +14,11 @@ use wire::concordat::admin::v1::{
     InitializeSequencerRequest,
 };
 
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }
 
-fn port_of(node: &str, api: &str, port: u16) -> String {
+pub(crate) fn port_of(node: &str, api: &str, port: u16) -> String {
     format!("canton.{node}.{api}.port={port}")
 }
 

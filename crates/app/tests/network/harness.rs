@@ -10,7 +10,7 @@ use canton_proto::com::daml::ledger::api::v2::{
     event,
 };
 use rpc::{
-    ChannelConfig, ClientTls, connect_lazy,
+    Authorized, Bearer, ChannelConfig, ClientTls, connect_lazy,
     services::concordat::admin::v1::{
         node_service_client::NodeServiceClient, participant_admin_service_client::ParticipantAdminServiceClient,
     },
@@ -161,12 +161,22 @@ pub(crate) async fn ready_at(admin: Channel, name: &str) -> NodeStatus {
 /// A participant as operators and applications see it.
 pub(crate) struct Participant {
     pub(crate) admin: Channel,
-    pub(crate) ledger: Channel,
+    pub(crate) ledger: Authorized,
 }
 
 impl Participant {
     pub(crate) fn new(admin_port: u16, ledger_port: u16) -> Self {
-        Self { admin: channel(admin_port), ledger: channel(ledger_port) }
+        Self::over(channel(admin_port), channel(ledger_port))
+    }
+
+    /// By any channels.
+    pub(crate) fn over(admin: Channel, ledger: Channel) -> Self {
+        Self { admin, ledger: Bearer::default().over(ledger) }
+    }
+
+    /// The participant with this Ledger API, as who shows this token sees it.
+    pub(crate) fn showing(admin_port: u16, ledger_port: u16, token: &str) -> Self {
+        Self { admin: channel(admin_port), ledger: Bearer::new(token).unwrap().over(channel(ledger_port)) }
     }
 
     pub(crate) async fn connect(&self, public_ports: &[u16]) {

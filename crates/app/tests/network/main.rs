@@ -16,3 +16,4 @@ mod scripts;
 mod sessions;
 mod simple;
 mod tls;
+mod tokens;

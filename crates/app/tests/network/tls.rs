@@ -56,10 +56,8 @@ async fn a_network_with_every_api_encrypted() {
     let _daemon = Daemon::start_trusting(folder.path(), &config, &[], Some(&trust));
     let admin = client(folder.path(), Some("client"));
     ready_at(encrypted(domain_admin, &admin), "d").await;
-    let participant = Participant {
-        admin: encrypted(participant_admin, &admin),
-        ledger: encrypted(ledger, &client(folder.path(), None)),
-    };
+    let ledger_api = encrypted(ledger, &client(folder.path(), None));
+    let participant = Participant::over(encrypted(participant_admin, &admin), ledger_api);
     ready_at(participant.admin.clone(), "p").await;
     participant.connect_to(vec![format!("https://localhost:{public}")]).await;
     let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
@@ -111,7 +109,7 @@ async fn a_passive_replica_passes_writes_on_over_tls() {
     let _passive = replica(1);
     assert_eq!(ready_at(encrypted(ports[1][0], &tls), "p1").await.role, "Passive");
     ready(domain_admin, "d").await;
-    let passive = Participant { admin: encrypted(ports[1][0], &tls), ledger: encrypted(ports[1][1], &tls) };
+    let passive = Participant::over(encrypted(ports[1][0], &tls), encrypted(ports[1][1], &tls));
     passive.connect(&[public]).await;
     assert!(passive.allocate("alice").await.starts_with("alice::"));
 }

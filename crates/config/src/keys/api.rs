@@ -77,7 +77,9 @@ const AUTH_SERVICE: &[Key] = &[
     text("target-scope", "", "Tokens must have this scope."),
 ];
 
-const AUTH: &[Key] = &[list("auth-services", &[AUTH_SERVICE], "Who may call; everybody if empty.").refused()];
+const AUTH_SERVICES: Key = list("auth-services", &[AUTH_SERVICE], "Who may call; everybody if empty.");
+const AUTH: &[Key] = &[AUTH_SERVICES];
+const ADMIN_AUTH: &[Key] = &[AUTH_SERVICES.refused()];
 
 const TLS: &[Key] = &[optional(
     "tls",
@@ -108,7 +110,7 @@ const LEDGER: &[Key] = &[
     time("initial-synchronization-timeout", "10s", "Limit for catching up at the start.").idle(),
     flag("enable-explicit-disclosure", "true", "Commands may bring contracts along.").idle(),
     flag("enable-command-inspection", "true", "The state of commands can be asked for.").idle(),
-    secret("admin-token", "A token that may do everything; unsafe.").refused(),
+    secret("admin-token", "A token that may do everything, where callers need one; unsafe."),
     flag("synchronize-vetting-on-upload", "false", "An upload waits until its packages are vetted.").idle(),
     time("max-token-lifetime", "5m", "Tokens may not be valid for longer.").idle(),
     block(
@@ -177,7 +179,7 @@ const PUBLIC: &[Key] = &[
 
 /// `admin-api` of a node.
 pub(super) const ADMIN_API: Key =
-    block("admin-api", &[ADDRESS, PORT, TLS, AUTH, SERVER, ADMIN], "Where the node is administered.");
+    block("admin-api", &[ADDRESS, PORT, TLS, ADMIN_AUTH, SERVER, ADMIN], "Where the node is administered.");
 
 /// `ledger-api` of a participant.
 pub(super) const LEDGER_API: Key =

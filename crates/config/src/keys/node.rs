@@ -219,10 +219,10 @@ pub(super) const NODES: &[Key] = &[
     .or("synchronizers"),
 ];
 
-const TOKEN: Key = secret("token", "Shown to the remote node.").idle();
+const TOKEN: Key = secret("token", "Shown to the remote node.");
 const REMOTE_PUBLIC: Key = remote("public-api", "Where members connect.");
+const REMOTE_TOKEN: &[Key] = &[TOKEN.idle()];
 const REMOTE_HEALTH: &[Key] = &[
-    TOKEN,
     open("grpc-health", &[], "Where it says whether it is well.").idle(),
     open("http-health", &[], "Where it says whether it is well.").idle(),
 ];
@@ -231,15 +231,23 @@ const REMOTE_HEALTH: &[Key] = &[
 pub(super) const REMOTES: &[Key] = &[
     named(
         "remote-participants",
-        &[&[REMOTE_ADMIN, remote("ledger-api", "Where applications connect.")], REMOTE_HEALTH],
+        &[&[REMOTE_ADMIN, remote("ledger-api", "Where applications connect."), TOKEN], REMOTE_HEALTH],
         "Participants of other processes.",
     ),
-    named("remote-sequencers", &[&[REMOTE_ADMIN, REMOTE_PUBLIC], REMOTE_HEALTH], "Sequencers of other processes."),
-    named("remote-mediators", &[&[REMOTE_ADMIN], REMOTE_HEALTH], "Mediators of other processes."),
-    named("remote-domain-managers", &[&[REMOTE_ADMIN], REMOTE_HEALTH], "Synchronizer managers of other processes."),
+    named(
+        "remote-sequencers",
+        &[&[REMOTE_ADMIN, REMOTE_PUBLIC], REMOTE_TOKEN, REMOTE_HEALTH],
+        "Sequencers of other processes.",
+    ),
+    named("remote-mediators", &[&[REMOTE_ADMIN], REMOTE_TOKEN, REMOTE_HEALTH], "Mediators of other processes."),
+    named(
+        "remote-domain-managers",
+        &[&[REMOTE_ADMIN], REMOTE_TOKEN, REMOTE_HEALTH],
+        "Synchronizer managers of other processes.",
+    ),
     named(
         "remote-domains",
-        &[&[REMOTE_ADMIN, REMOTE_PUBLIC], REMOTE_HEALTH],
+        &[&[REMOTE_ADMIN, REMOTE_PUBLIC], REMOTE_TOKEN, REMOTE_HEALTH],
         "Simple synchronizers of other processes.",
     )
     .or("remote-synchronizers"),

@@ -1,7 +1,7 @@
 //! Which events a client wants to see.
 
 use super::command::{PackageRef, TemplateRef, parties, template};
-use crate::ApiError;
+use crate::{ApiError, access::Access};
 use base::{Identifier, PackageName, PartyId};
 use canton_proto::com::daml::ledger::api::v2 as api;
 use std::collections::BTreeMap;
@@ -102,6 +102,12 @@ impl EventFilter {
             .filter(|party| any || self.by_party.get(*party).is_some_and(|t| t.include(template, package)))
             .map(ToString::to_string)
             .collect()
+    }
+
+    /// Whether the caller may see what it asks for.
+    pub(crate) fn allowed(&self, access: &Access) -> Result<()> {
+        access.read_as(self.by_party.keys())?;
+        if self.any_party.is_some() { access.read_as_any_party() } else { Ok(()) }
     }
 
     /// Whether the client asks for one of these parties, whatever the template.

@@ -3,8 +3,9 @@
 
 use crate::{
     ApiError, LedgerApi,
+    access::{Access, bearer},
     api::COMMAND_TIMEOUT,
-    convert::{Rejected, TransactionFilter, commands, transaction, transaction_filter},
+    convert::{Rejected, TransactionFilter, commands, parties, transaction, transaction_filter},
     error::{refuse, refused},
 };
 use canton_proto::com::daml::ledger::api::v2::{
@@ -20,7 +21,11 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
-use tonic::{Request, Response, Status};
+use tonic::{
+    Request, Response, Status,
+    codegen::http,
+    metadata::{Ascii, MetadataValue},
+};
 
 /// A command that took effect.
 struct Committed {
@@ -31,7 +36,7 @@ struct Committed {
 impl LedgerApi {
     /// Registers a submission at the active replica. Repeating the attempt is safe: the submission id says that it is
     /// the same one.
-    async fn submit(&self, message: Commands, passed_on: bool) -> Result<(), Status> {
+    async fn submit(&self, message: Commands, passed_on: bool, caller: Option<Bearer>) -> Result<(), Status> {
         let read = commands(Some(message.clone()))?;
         let is_repetition = AtomicBool::new(false);
         let here = || {
@@ -39,7 +44,10 @@ impl LedgerApi {
             async move { taken(self.writes.submit(read).await.map_err(refused), repetition) }
         };
         let there = |channel| {
-            let request = forwarded(SubmitRequest { commands: Some(message.clone()) });
+            let mut request = forwarded(SubmitRequest { commands: Some(message.clone()) });
+            if let Some(caller) = caller.clone() {
+                request.metadata_mut().insert(http::header::AUTHORIZATION.as_str(), caller);
+            }
             let repetition = is_repetition.swap(true, Ordering::Relaxed);
             async move {
                 let mut client =
@@ -50,14 +58,19 @@ impl LedgerApi {
         self.router.run(passed_on, Repeat::Harmless, here, there).await
     }
 
-    async fn submit_and_wait(&self, message: Commands, timeout: Duration) -> Result<Committed, Status> {
+    async fn submit_and_wait(
+        &self,
+        message: Commands,
+        timeout: Duration,
+        caller: Option<Bearer>,
+    ) -> Result<Committed, Status> {
         let read = commands(Some(message.clone()))?;
         // So that every attempt carries the same submission id.
         let message = Commands { submission_id: read.submission.to_string(), ..message };
         let begin = self.ledger.end().await.map_err(ApiError::from)?;
         let mut more = self.ledger.listen();
         let wait = async {
-            self.submit(message, false).await?;
+            self.submit(message, false, caller).await?;
             loop {
                 let found = self.ledger.completions_of(read.command.as_str(), begin).await.map_err(ApiError::from)?;
                 let own = found.into_iter().find(|entry| {
@@ -82,6 +95,18 @@ impl LedgerApi {
             Err(_) => Err(ApiError::Timeout.into()),
         }
     }
+}
+
+/// What the caller showed of itself.
+type Bearer = MetadataValue<Ascii>;
+
+/// Commands that the caller may submit, in its name.
+fn allowed(access: &Access, commands: Option<Commands>) -> Result<Commands, ApiError> {
+    let mut message = commands.ok_or(ApiError::Missing("commands"))?;
+    message.user_id = access.user(message.user_id)?;
+    access.act_as(&parties(&message.act_as, "act_as")?)?;
+    access.read_as(&parties(&message.read_as, "read_as")?)?;
+    Ok(message)
 }
 
 /// Of a repetition: that it is in flight already says that the attempt before it arrived after all.
@@ -119,12 +144,12 @@ fn parse_timeout(text: &str) -> Option<Duration> {
 #[tonic::async_trait]
 impl CommandSubmissionService for LedgerApi {
     async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
-        let passed_on = is_forwarded(&request);
-        let mut message = request.into_inner().commands.ok_or(ApiError::Missing("commands"))?;
+        let (passed_on, caller, access) = (is_forwarded(&request), bearer(&request), Self::access(&request)?);
+        let mut message = allowed(&access, request.into_inner().commands)?;
         if message.submission_id.is_empty() {
             message.submission_id = identity::random::id();
         }
-        Self::submit(self, message, passed_on).await?;
+        Self::submit(self, message, passed_on, caller).await?;
         Ok(Response::new(SubmitResponse {}))
     }
 
@@ -142,9 +167,9 @@ impl CommandService for LedgerApi {
         &self,
         request: Request<SubmitAndWaitRequest>,
     ) -> Result<Response<SubmitAndWaitResponse>, Status> {
-        let timeout = timeout(&request);
-        let message = request.into_inner().commands.ok_or(ApiError::Missing("commands"))?;
-        let committed = Self::submit_and_wait(self, message, timeout).await?;
+        let (timeout, caller, access) = (timeout(&request), bearer(&request), Self::access(&request)?);
+        let message = allowed(&access, request.into_inner().commands)?;
+        let committed = Self::submit_and_wait(self, message, timeout, caller).await?;
         Ok(Response::new(SubmitAndWaitResponse { update_id: committed.update_id, completion_offset: committed.offset }))
     }
 
@@ -152,14 +177,15 @@ impl CommandService for LedgerApi {
         &self,
         request: Request<SubmitAndWaitForTransactionRequest>,
     ) -> Result<Response<SubmitAndWaitForTransactionResponse>, Status> {
-        let timeout = timeout(&request);
+        let (timeout, caller, access) = (timeout(&request), bearer(&request), Self::access(&request)?);
         let request = request.into_inner();
-        let message = request.commands.ok_or(ApiError::Missing("commands"))?;
+        let message = allowed(&access, request.commands)?;
         let filter: TransactionFilter = match &request.transaction_format {
             Some(format) => transaction_filter(Some(format))?,
             None => Self::own_view(&message.act_as, &message.read_as)?,
         };
-        let committed = Self::submit_and_wait(self, message, timeout).await?;
+        filter.events.allowed(&access)?;
+        let committed = Self::submit_and_wait(self, message, timeout, caller).await?;
         let entry = self.ledger.update_at(committed.offset).await.map_err(ApiError::from)?;
         let shown = entry.and_then(|entry| transaction(&entry, &filter, self.enrich.as_ref()));
         let shown = shown.ok_or(ApiError::NoUpdate(committed.update_id))?;

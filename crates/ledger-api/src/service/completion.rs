@@ -56,13 +56,17 @@ impl CommandCompletionService for LedgerApi {
         &self,
         request: Request<CompletionStreamRequest>,
     ) -> Result<Response<Self::CompletionStreamStream>, Status> {
-        let request = request.into_inner();
+        let access = Self::access(&request)?;
+        let mut request = request.into_inner();
+        request.user_id = access.user(request.user_id)?;
         let user = (!request.user_id.is_empty()).then(|| request.user_id.parse().map_err(ApiError::id("user_id")));
         let parties = parties(&request.parties, "parties")?;
         if parties.is_empty() {
             return Err(ApiError::Missing("parties").into());
         }
-        self.completions(user.transpose()?, parties, request.begin_exclusive).await
+        access.read_as(&parties)?;
+        let stream = self.completions(user.transpose()?, parties, request.begin_exclusive).await?;
+        Ok(stream.map(|stream| self.as_long_as(access, stream)))
     }
 
     async fn get_completions(

@@ -25,8 +25,10 @@ impl StateService for LedgerApi {
         &self,
         request: Request<GetActiveContractsRequest>,
     ) -> Result<Response<Self::GetActiveContractsStream>, Status> {
+        let access = Self::access(&request)?;
         let request = request.into_inner();
         let filter = EventFilter::required(request.event_format.as_ref())?;
+        filter.allowed(&access)?;
         let at = request.active_at_offset;
         self.not_behind_end(at).await?;
         let hosted = self.hosted().await?;
@@ -52,7 +54,7 @@ impl StateService for LedgerApi {
             }
         };
         self.tasks.spawn_cancellable("active contracts", run).detach();
-        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+        Ok(Response::new(self.as_long_as(access, Box::pin(ReceiverStream::new(messages)))))
     }
 
     async fn get_active_contracts_page(

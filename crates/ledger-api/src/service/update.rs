@@ -2,6 +2,7 @@
 
 use crate::{
     ApiError, LedgerApi,
+    access::Access,
     convert::{TransactionFilter, transaction, update_filter},
     stream::{PAGE, Page, Responses, follow},
 };
@@ -33,8 +34,10 @@ impl LedgerApi {
         entry: Option<Entry<Update>>,
         format: Option<&UpdateFormat>,
         name: &dyn ToString,
+        access: &Access,
     ) -> Result<Response<GetUpdateResponse>, Status> {
         let filter = update_filter(format)?;
+        filter.iter().try_for_each(|filter| filter.events.allowed(access))?;
         let shown = entry.zip(filter).and_then(|(entry, filter)| transaction(&entry, &filter, self.enrich.as_ref()));
         let transaction = shown.ok_or_else(|| ApiError::NoUpdate(name.to_string()))?;
         Ok(Response::new(GetUpdateResponse { update: Some(get_update_response::Update::Transaction(transaction)) }))
@@ -49,8 +52,10 @@ impl UpdateService for LedgerApi {
         &self,
         request: Request<GetUpdatesRequest>,
     ) -> Result<Response<Self::GetUpdatesStream>, Status> {
+        let access = Self::access(&request)?;
         let request = request.into_inner();
         let filter = update_filter(request.update_format.as_ref())?;
+        filter.iter().try_for_each(|filter| filter.events.allowed(&access))?;
         if request.descending_order {
             return Err(ApiError::Unsupported("descending order").into());
         }
@@ -71,26 +76,29 @@ impl UpdateService for LedgerApi {
         };
         let ledger = self.ledger.clone();
         let (begin, until) = (request.begin_exclusive, request.end_inclusive);
-        Ok(Response::new(follow(ledger, &self.tasks, begin, until, read, checkpoint)))
+        let stream = follow(ledger, &self.tasks, begin, until, read, checkpoint);
+        Ok(Response::new(self.as_long_as(access, stream)))
     }
 
     async fn get_update_by_offset(
         &self,
         request: Request<GetUpdateByOffsetRequest>,
     ) -> Result<Response<GetUpdateResponse>, Status> {
+        let access = Self::access(&request)?;
         let request = request.into_inner();
         let entry = self.ledger.update_at(request.offset).await.map_err(ApiError::from)?;
-        self.shown(entry, request.update_format.as_ref(), &request.offset)
+        self.shown(entry, request.update_format.as_ref(), &request.offset, &access)
     }
 
     async fn get_update_by_id(
         &self,
         request: Request<GetUpdateByIdRequest>,
     ) -> Result<Response<GetUpdateResponse>, Status> {
+        let access = Self::access(&request)?;
         let request = request.into_inner();
         let id = request.update_id.parse().map_err(ApiError::id("update_id"))?;
         let entry = self.ledger.update_by_id(&id).await.map_err(ApiError::from)?;
-        self.shown(entry, request.update_format.as_ref(), &id)
+        self.shown(entry, request.update_format.as_ref(), &id, &access)
     }
 
     async fn get_update_by_hash(

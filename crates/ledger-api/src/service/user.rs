@@ -94,7 +94,8 @@ impl UserManagementService for LedgerApi {
     }
 
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
-        let user = self.known_user(&request.into_inner().user_id).await?;
+        let access = Self::access(&request)?;
+        let user = self.known_user(&access.user_or_admin(request.into_inner().user_id)?).await?;
         Ok(Response::new(GetUserResponse { user: Some(show(&user)) }))
     }
 
@@ -139,7 +140,8 @@ impl UserManagementService for LedgerApi {
         &self,
         request: Request<ListUserRightsRequest>,
     ) -> Result<Response<ListUserRightsResponse>, Status> {
-        let user = self.known_user(&request.into_inner().user_id).await?;
+        let access = Self::access(&request)?;
+        let user = self.known_user(&access.user_or_admin(request.into_inner().user_id)?).await?;
         Ok(Response::new(ListUserRightsResponse { rights: user.rights.iter().map(show_right).collect() }))
     }
 

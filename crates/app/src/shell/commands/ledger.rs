@@ -17,12 +17,12 @@ use canton_proto::com::daml::ledger::api::v2::{
     package_service_client::PackageServiceClient,
     state_service_client::StateServiceClient,
 };
+use rpc::Authorized;
 use rpc::services::concordat::admin::v1::participant_admin_service_client::ParticipantAdminServiceClient;
-use tonic::transport::Channel;
 use wire::concordat::admin::v1::ListDarsRequest;
 
 pub(super) async fn call(node: &Node, path: &str, arguments: &[Argument]) -> Result<Value, String> {
-    let ledger = || node.ledger.clone().ok_or("its ledger-api is not in the configuration");
+    let ledger = || node.ledger().ok_or("its ledger-api is not in the configuration");
     match path {
         "dars.upload" => {
             check(arguments, &["path"])?;
@@ -76,7 +76,7 @@ pub(super) async fn call(node: &Node, path: &str, arguments: &[Argument]) -> Res
     }
 }
 
-async fn upload(ledger: Channel, path: &str) -> Result<Value, String> {
+async fn upload(ledger: Authorized, path: &str) -> Result<Value, String> {
     let dar_file = tokio::fs::read(path).await.map_err(|error| format!("{path}: {error}"))?;
     // What is wrong with it is said before it is sent.
     lf::read_dar(&dar_file).map_err(|error| format!("{path}: {error}"))?;
@@ -94,7 +94,7 @@ fn description(package: &PackageDetails) -> Result<Value, String> {
 }
 
 /// The packages that have a module.
-async fn find(ledger: Channel, module: &str) -> Result<Value, String> {
+async fn find(ledger: Authorized, module: &str) -> Result<Value, String> {
     let mut client = PackageManagementServiceClient::new(ledger.clone());
     let answer = client.list_known_packages(ListKnownPackagesRequest {}).await.map_err(refused)?.into_inner();
     let mut packages = PackageServiceClient::new(ledger).max_decoding_message_size(rpc::MAX_DECODING_BYTES);
@@ -119,11 +119,11 @@ fn format(party: &str) -> EventFormat {
 
 /// What `ledger_api.acs.find_generic` looks at.
 pub(super) async fn subject(node: &Node, arguments: &[Argument]) -> Result<Vec<Value>, String> {
-    let ledger = node.ledger.clone().ok_or("its ledger-api is not in the configuration")?;
+    let ledger = node.ledger().ok_or("its ledger-api is not in the configuration")?;
     active(ledger, &argument(arguments, 0, "partyId")?.plain()).await
 }
 
-async fn active(ledger: Channel, party: &str) -> Result<Vec<Value>, String> {
+async fn active(ledger: Authorized, party: &str) -> Result<Vec<Value>, String> {
     let mut client = StateServiceClient::new(ledger).max_decoding_message_size(rpc::MAX_DECODING_BYTES);
     let end = client.get_ledger_end(GetLedgerEndRequest {}).await.map_err(refused)?.into_inner().offset;
     let event_format = Some(format(party));
@@ -140,7 +140,7 @@ async fn active(ledger: Channel, party: &str) -> Result<Vec<Value>, String> {
     Ok(found)
 }
 
-async fn submit(ledger: Channel, arguments: &[Argument], shown: &'static str) -> Result<Value, String> {
+async fn submit(ledger: Authorized, arguments: &[Argument], shown: &'static str) -> Result<Value, String> {
     check(arguments, &["actAs", "commands", "workflowId", "commandId"])?;
     let act_as = argument(arguments, 0, "actAs")?;
     let act_as: Vec<String> =
