@@ -9,8 +9,16 @@
 
 use crate::damage::{Numbers, damaged};
 use bytes::Bytes;
-use protocol::{message::EnvelopeContent, testing::Scenario};
+use prost::Message as _;
+use protocol::{
+    Contract,
+    message::EnvelopeContent,
+    sequencing::{Envelope, Recipients, Signable as _, SignedContent, Submission},
+    testing::Scenario,
+    tree::LightViewTree,
+};
 use std::{fs, path::Path, time::Instant};
+use topology::SignedTopologyTransaction;
 use transaction::{Transaction, Value};
 
 /// Of the whole test process, in bytes.
@@ -101,6 +109,62 @@ fn messages_of_the_protocol() {
     let envelopes = request.envelopes(&signature);
     let contents: Vec<_> = envelopes.iter().map(|envelope| envelope.content.to_vec()).collect();
     tried(&contents, |bytes| EnvelopeContent::decode(Bytes::copy_from_slice(bytes)).is_ok());
+}
+
+/// What views hold once they are decrypted.
+#[test]
+fn views() {
+    let mut scenario = Scenario::new();
+    let transaction = scenario.nested();
+    let tree = protocol::tree::build(scenario.input(&transaction, 1)).unwrap().tree;
+    let views: Vec<_> = tree.light_trees().iter().map(|view| view.to_wire().encode_to_vec()).collect();
+    tried(&views, |bytes| {
+        let message = wire::concordat::protocol::v1::LightViewTree::decode(bytes);
+        message.is_ok_and(|message| LightViewTree::from_wire(message).is_ok())
+    });
+}
+
+/// Contracts as they are stored, and as clients disclose them.
+#[test]
+fn contracts() {
+    let mut scenario = Scenario::new();
+    let (alice, bob) = (scenario.alice.clone(), scenario.bob.clone());
+    let contract = scenario.contract(1, &[&alice], &[&bob]);
+    tried(&[contract.encode()], |bytes| Contract::decode(bytes).is_ok());
+}
+
+#[test]
+fn topology_transactions() {
+    let scenario = Scenario::new();
+    let participant = scenario.network.participants[0].clone();
+    let all = scenario.network.joining(&participant);
+    let valid: Vec<_> = all.iter().map(|transaction| transaction.encode().to_vec()).collect();
+    tried(&valid, |bytes| SignedTopologyTransaction::decode(bytes).is_ok());
+}
+
+/// What members send to sequencers.
+#[test]
+fn submissions() {
+    let scenario = Scenario::new();
+    let sender = scenario.network.participants[0].member();
+    let submission = Submission {
+        sender: sender.clone(),
+        message_id: "message".parse().unwrap(),
+        batch: vec![Envelope {
+            content: Bytes::from_static(b"content"),
+            recipients: Recipients::group([sender.clone()]),
+        }],
+        max_sequencing_time: scenario.network.now(),
+        topology_timestamp: None,
+        epoch: 1,
+    };
+    let sign = |hash: &base::Hash| Ok::<_, ()>(scenario.network.signature(&sender, hash));
+    let signed = SignedContent::sign::<Submission, _>(submission.encode(), sign).unwrap();
+    tried(&[signed.to_bytes().to_vec()], |bytes| {
+        let read = SignedContent::from_bytes(Bytes::copy_from_slice(bytes));
+        // Whoever has the key may sign anything: so what is signed is read as well.
+        read.is_ok_and(|read| Submission::decode(read.content).is_ok())
+    });
 }
 
 #[test]

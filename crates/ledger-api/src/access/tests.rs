@@ -136,6 +136,21 @@ fn signatures_count_and_headers_do_not() {
     assert_eq!(checked(&any, &moved.collect::<Vec<_>>().join(".")), Err(TokenError::Signature));
 }
 
+/// Whatever is changed in a token, it is none any more; whatever else comes, nothing panics.
+#[test]
+fn a_changed_token_is_none() {
+    let any = service(None, None);
+    let good = signed(&format!("{{\"admin\": true, \"exp\": {}}}", NOW + 60));
+    for at in 0..good.len() {
+        for with in ["A", "z", "-", ".", "=", " ", "\u{e9}", ""] {
+            let mut changed = good.clone();
+            changed.replace_range(at..=at, with);
+            assert!(changed == good || checked(&any, &changed).is_err(), "{changed}");
+        }
+        assert!(checked(&any, &good[..at]).is_err());
+    }
+}
+
 #[test]
 fn what_is_no_token_is_refused() {
     let any = service(None, None);
