@@ -73,6 +73,14 @@ impl Incoming {
         data.flat_map(|data| data.inputs.keys().chain(data.created.iter().map(|c| &c.contract.id))).cloned().collect()
     }
 
+    /// The one mediator that is told of the request, however that is done.
+    pub(crate) fn only_mediator(&self) -> Option<MediatorId> {
+        let told = self.root_hashes.iter().flat_map(|(_, recipients)| recipients.all());
+        let told: BTreeSet<_> = told.filter(|member| member.kind == MemberKind::Mediator).collect();
+        let mut told = told.into_iter().map(|member| MediatorId(member.uid));
+        told.next().filter(|_| told.next().is_none())
+    }
+
     /// The mediator of the request, if its one root hash message is addressed to it and this participant in one group.
     pub(crate) fn mediator(&self, me: &ParticipantId) -> Result<MediatorId, String> {
         let [(_, recipients)] = self.root_hashes.as_slice() else {

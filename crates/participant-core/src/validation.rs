@@ -2,14 +2,14 @@
 
 use crate::{
     ActivenessSet, Incoming,
-    effect::Reinterpret,
+    effect::{Reinterpret, Respond},
     merge::merge,
     pending::{Pending, Root, State},
 };
 use base::{ContractId, ErrorCode, ParticipantId, Timestamp, codes};
 use protocol::{
-    ReceivedView, check_recipients,
-    message::{LocalReject, RequestId, ViewMessage, signed_root_hash},
+    Alarm, ReceivedView, check_recipients,
+    message::{ConfirmationResponse, ConfirmationResponses, LocalReject, RequestId, ViewMessage, signed_root_hash},
     tree::{Action, LightViewTree, ParticipantMetadata, Rebuilt, SubmitterMetadata, ViewPosition, reassemble, rebuild},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ pub(crate) struct Opened {
     pub(crate) pending: Pending,
     pub(crate) activeness: ActivenessSet,
     pub(crate) reinterpret: Vec<Reinterpret>,
-    pub(crate) alarms: Vec<String>,
+    pub(crate) alarms: Vec<Alarm>,
 }
 
 /// A request that does not count.
@@ -29,10 +29,12 @@ pub(crate) struct Ignored {
     /// For the completion, if it is our own.
     pub(crate) code: ErrorCode,
     pub(crate) why: String,
+    /// To a mediator that waits for it.
+    pub(crate) answer: Option<Box<Respond>>,
 }
 
 fn ignored(code: ErrorCode, why: impl Into<String>) -> Ignored {
-    Ignored { code, why: why.into() }
+    Ignored { code, why: why.into(), answer: None }
 }
 
 /// Who looks at a request, and when.
@@ -53,8 +55,8 @@ impl Validator<'_> {
     /// The first part of validation: everything that needs no interpreter.
     pub(crate) fn open(self, incoming: &Incoming, before: Option<Timestamp>) -> Result<Opened, Ignored> {
         let malformed = codes::LOCAL_VERDICT_MALFORMED_REQUEST;
-        let mediator =
-            incoming.mediator(self.me).map_err(|why| ignored(codes::LOCAL_VERDICT_BAD_ROOT_HASH_MESSAGES, why))?;
+        let bad_root_hash = codes::LOCAL_VERDICT_BAD_ROOT_HASH_MESSAGES;
+        let mediator = incoming.mediator(self.me).map_err(|why| self.unusable(incoming, bad_root_hash, why))?;
         let (root_hash_message, _) = &incoming.root_hashes[0];
         if Some(&root_hash_message.synchronizer) != self.snapshot.synchronizer() {
             return Err(ignored(malformed, "the request is for another synchronizer"));
@@ -67,15 +69,19 @@ impl Validator<'_> {
         }
         let received = Received::sort(incoming, root_hash_message.root_hash);
         let Some(first) = received.trees.values().next() else {
-            return Err(ignored(malformed, "the request has a root hash message but no view that belongs to it"));
+            let why = received.malformed.map_or_else(|| "it has no view".to_owned(), |reject| reject.details);
+            return Err(self.unusable(incoming, codes::LOCAL_VERDICT_MALFORMED_PAYLOAD, why));
         };
         let (common, times) = (first.common.value().clone(), first.participant.value().clone());
         if common.mediator != mediator || common.synchronizer != root_hash_message.synchronizer {
             return Err(ignored(malformed, "the views name another mediator than the root hash message"));
         }
-        let (views, alarms) = received.check_recipients(self.snapshot);
         let submitter =
             received.trees.values().find_map(|tree| tree.submitter.as_ref()).map(|leaf| leaf.value().clone());
+        let (views, alarms) = received.check_recipients(self.snapshot);
+        let who = submitter.as_ref().map(|submitter| submitter.participant.member());
+        let alarm = |what| Alarm { code: codes::SYNC_SERVICE_ALARM, what, who: who.clone() };
+        let alarms = alarms.into_iter().map(alarm).collect();
         let mut pending = Pending {
             request: self.request,
             before,
@@ -109,6 +115,28 @@ impl Validator<'_> {
         }
         let reinterpret = if pending.malformed.is_some() { Vec::new() } else { self.reinterpret(&pending, &times) };
         Ok(Opened { pending, activeness, reinterpret, alarms })
+    }
+
+    /// A request of which nothing can be checked. The mediator that was named with it is told so, or it would wait in vain.
+    fn unusable(self, incoming: &Incoming, code: ErrorCode, why: String) -> Ignored {
+        let answer = || {
+            let (message, _) = incoming.root_hashes.first()?;
+            let mediator = incoming.only_mediator().filter(|mediator| self.snapshot.is_active_mediator(mediator))?;
+            let synchronizer = self.snapshot.synchronizer().filter(|here| **here == message.synchronizer)?;
+            let responses = vec![ConfirmationResponse::malformed(reject(code, why.clone()))];
+            Some(Box::new(Respond {
+                responses: ConfirmationResponses {
+                    synchronizer: synchronizer.clone(),
+                    request: self.request,
+                    root_hash: message.root_hash,
+                    sender: self.me.clone(),
+                    responses,
+                },
+                mediator,
+                max_sequencing_time: self.snapshot.parameters()?.response_deadline(self.request),
+            }))
+        };
+        Ignored { answer: answer(), ..ignored(code, why) }
     }
 
     /// The confirmers of a view for which this participant may answer.

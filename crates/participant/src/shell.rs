@@ -241,7 +241,7 @@ impl Shell {
             Effect::Tick(at) => self.ticker.want(at),
             Effect::Clean(at) => self.acknowledger.clean(at),
             Effect::Registered(response) => drop(self.registered.send(response)),
-            Effect::Alarm(text) => tracing::warn!("participant: {text}"),
+            Effect::Alarm(alarm) => tracing::warn!(code = alarm.code.id, "participant: {alarm}"),
             Effect::Publish(entry) => self.pings(&entry),
             Effect::Register(_) | Effect::Sequenced { .. } => {}
         }

@@ -136,6 +136,14 @@ impl LocalReject {
     }
 }
 
+impl ConfirmationResponse {
+    /// That the request as a whole is malformed, on behalf of everybody for whom the sender may speak.
+    #[must_use]
+    pub fn malformed(reject: LocalReject) -> Self {
+        Self { verdict: LocalVerdict::Reject(reject), parties: Parties::new(), view: None }
+    }
+}
+
 /// Bytes of a text for people, and how many contract ids one rejection may list.
 const MAX_DETAILS: usize = 10_000;
 const MAX_RESOURCES: usize = 1_000;
