@@ -2,6 +2,7 @@
 
 use base::{Hash, ParticipantId, PartyId, Timestamp};
 use protocol::{
+    Rule,
     message::{ConfirmationResponse, ConfirmationResponses, LocalVerdict, RejectReason, RequestId, Verdict},
     tree::{InformeeTree, Quorum, ViewPosition},
 };
@@ -134,7 +135,8 @@ impl ViewState {
     fn respond(&mut self, sender: &ParticipantId, response: &ConfirmationResponse) -> (Parties, Parties) {
         let (mut counted, mut not_its) = (Parties::new(), Parties::new());
         for party in &response.parties {
-            match self.parties.get_mut(party).filter(|state| state.hosts.contains(sender)) {
+            let foreign = |state: &PartyState| Rule::VoterHosts.broken(!state.hosts.contains(sender));
+            match self.parties.get_mut(party).filter(|state| !foreign(state)) {
                 None => {
                     not_its.insert(party.clone());
                 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use base::{Hash, MediatorId, MessageId, ParticipantId, SynchronizerId, Timestamp, codes};
 use protocol::{
-    Alarm,
+    Alarm, Rule,
     message::{
         ConfirmationResponses, ConfirmationResult, EnvelopeContent, InformeeMessage, RequestId, Signed, Verdict,
     },
@@ -286,7 +286,7 @@ impl Mediator {
         effects: &mut Vec<Effect>,
     ) {
         let (request, uuid) = (aggregation.request, message.tree.common.value().uuid);
-        if let Some(used) = self.uuids.get(&uuid).filter(|used| used.request != request) {
+        if let Some(used) = self.uuids.get(&uuid).filter(|used| Rule::Uuid.broken(used.request != request)) {
             let why = format!("the request's uuid {uuid} was used by request {}", used.request);
             let who = Some(message.submitter.member());
             let invalid = Invalid { code: codes::MEDIATOR_INVALID_MESSAGE, why, who };
@@ -327,7 +327,8 @@ impl Mediator {
         if self.topology.synchronizer() != Some(&responses.synchronizer) {
             return effects.push(alarm("it is about another synchronizer"));
         }
-        if let Err(e) = signed.verify(self.topology.snapshot(request), &sender.member()) {
+        let signer = signed.verify(self.topology.snapshot(request), &sender.member()).map(drop);
+        if let Err(e) = Rule::ResponseSigner.check(signer) {
             return effects.push(alarm(&e.to_string()));
         }
         debug_assert!(now <= aggregation.deadline, "later ones are timed out before");

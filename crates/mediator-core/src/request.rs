@@ -3,6 +3,7 @@
 use crate::aggregation::confirming_hosts;
 use base::{ErrorCode, Hash, MediatorId, MemberId, MemberKind, ParticipantId, codes};
 use protocol::{
+    Rule,
     message::{InformeeMessage, RootHashMessage, signed_root_hash},
     sequencing::Recipients,
 };
@@ -57,14 +58,15 @@ impl Received {
         let invalid =
             |why: String| Invalid { code: codes::MEDIATOR_INVALID_MESSAGE, why, who: Some(submitter.clone()) };
         let common = message.tree.common.value();
-        if common.mediator != *me || Some(&common.synchronizer) != snapshot.synchronizer() {
+        let elsewhere = common.mediator != *me || Some(&common.synchronizer) != snapshot.synchronizer();
+        if Rule::DeclaredMediator.broken(elsewhere) {
             return Err(invalid(format!("the request is for mediator {} of {}", common.mediator, common.synchronizer)));
         }
         if recipients.all() != [me.member()].into() {
             return Err(invalid("the informee message is not addressed to this mediator alone".into()));
         }
         let to_sign = signed_root_hash(&message.tree.root_hash());
-        if let Err(e) = snapshot.verify(&submitter, &to_sign, &message.signature) {
+        if let Err(e) = Rule::RequestSigner.check(snapshot.verify(&submitter, &to_sign, &message.signature)) {
             return Err(invalid(format!("the request's signature does not hold: {e}")));
         }
         let (needed, homeless) = snapshot.informee_participants(&message.tree.informees());
@@ -72,7 +74,7 @@ impl Received {
             return Err(invalid(format!("no active participant hosts {homeless:?}")));
         }
         self.check_root_hashes(me, message.tree.root_hash(), &needed).map_err(invalid)?;
-        check_quorums(message, snapshot).map_err(invalid)?;
+        Rule::Quorums.check(check_quorums(message, snapshot)).map_err(invalid)?;
         Ok(message)
     }
 
@@ -85,7 +87,7 @@ impl Received {
     ) -> Result<(), String> {
         let mut told = BTreeSet::new();
         for (message, recipients) in &self.root_hashes {
-            if message.root_hash != root_hash {
+            if Rule::ToldRootHash.broken(message.root_hash != root_hash) {
                 return Err(format!("a root hash message has {}, the request {root_hash}", message.root_hash));
             }
             for tree in &recipients.trees {
@@ -104,7 +106,7 @@ impl Received {
                 }
             }
         }
-        if told == *needed {
+        if !Rule::Told.broken(told != *needed) {
             return Ok(());
         }
         let missing: Vec<_> = needed.difference(&told).collect();

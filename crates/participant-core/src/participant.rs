@@ -10,7 +10,7 @@ use crate::{
 use base::{ContractId, ErrorCode, MessageId, ParticipantId, SynchronizerId, Timestamp, codes};
 use crypto::Signature;
 use protocol::{
-    Alarm, ConfirmationRequest,
+    Alarm, ConfirmationRequest, Rule,
     message::{ConfirmationResult, RequestId, Signed, Verdict},
     take_topology,
     tree::ViewPosition,
@@ -365,7 +365,8 @@ impl Participant {
         if result.root_hash != pending.root_hash || self.topology.synchronizer() != Some(&result.synchronizer) {
             return effects.push(alarm("it is about another request".into()));
         }
-        if let Err(e) = signed.verify(self.topology.snapshot(result.request), &mediator) {
+        let signer = signed.verify(self.topology.snapshot(result.request), &mediator).map(drop);
+        if let Err(e) = Rule::VerdictSigner.check(signer) {
             return effects.push(alarm(e.to_string()));
         }
         if !self.topology.snapshot(now).is_active(&mediator) {

@@ -110,9 +110,13 @@ impl Pending {
 
     /// What is wrong that an honest submitter cannot get wrong.
     pub(crate) fn alarms(&self) -> impl Iterator<Item = Alarm> {
+        let code = codes::LOCAL_VERDICT_CREATES_EXISTING_CONTRACTS;
+        let exist = |ids: String| LocalReject::new(code, format!("contracts {ids} exist already"), Vec::new());
+        let existing: Vec<_> = self.activeness.not_fresh.iter().map(ToString::to_string).collect();
+        let existing = (!existing.is_empty()).then(|| exist(existing.join(", ")));
         let rejects = self.malformed.iter().chain(self.rejects.iter().filter(|reject| reject.is_malformed()));
         let submitter = self.submitter.as_ref().map(|submitter| submitter.participant.member());
-        rejects.map(move |reject| Alarm {
+        rejects.cloned().chain(existing).map(move |reject| Alarm {
             code: reject.code,
             what: format!("request {}: {}", self.request, reject.details),
             who: submitter.clone(),

@@ -8,7 +8,7 @@ use crate::{
 };
 use base::{ContractId, ErrorCode, ParticipantId, Timestamp, codes};
 use protocol::{
-    Alarm, ReceivedView, check_recipients,
+    Alarm, ReceivedView, Rule, check_recipients,
     message::{ConfirmationResponse, ConfirmationResponses, LocalReject, RequestId, ViewMessage, signed_root_hash},
     tree::{Action, LightViewTree, ParticipantMetadata, Rebuilt, SubmitterMetadata, ViewPosition, reassemble, rebuild},
 };
@@ -64,7 +64,7 @@ impl Validator<'_> {
         let Some(parameters) = self.snapshot.parameters() else {
             return Err(ignored(malformed, "the synchronizer is not initialized"));
         };
-        if !self.snapshot.is_active_mediator(&mediator) {
+        if Rule::ActiveMediator.broken(!self.snapshot.is_active_mediator(&mediator)) {
             return Err(ignored(codes::CHOSEN_MEDIATOR_IS_INACTIVE, format!("mediator {mediator} is not active")));
         }
         let received = Received::sort(incoming, root_hash_message.root_hash);
@@ -73,7 +73,8 @@ impl Validator<'_> {
             return Err(self.unusable(incoming, codes::LOCAL_VERDICT_MALFORMED_PAYLOAD, why));
         };
         let (common, times) = (first.common.value().clone(), first.participant.value().clone());
-        if common.mediator != mediator || common.synchronizer != root_hash_message.synchronizer {
+        let elsewhere = common.mediator != mediator || common.synchronizer != root_hash_message.synchronizer;
+        if Rule::ViewMediator.broken(elsewhere) {
             return Err(ignored(malformed, "the views name another mediator than the root hash message"));
         }
         let submitter =
@@ -136,7 +137,8 @@ impl Validator<'_> {
                 max_sequencing_time: self.snapshot.parameters()?.response_deadline(self.request),
             }))
         };
-        Ignored { answer: answer(), ..ignored(code, why) }
+        let answer = Rule::Answered.broken(true).then(answer).flatten();
+        Ignored { answer, ..ignored(code, why) }
     }
 
     /// The confirmers of a view for which this participant may answer.
@@ -185,10 +187,10 @@ impl Validator<'_> {
             for input in data.inputs.values() {
                 let contract = &input.contract;
                 pending.note(contract);
-                if !contract.is_authentic() {
+                if Rule::ContractId.broken(!contract.is_authentic()) {
                     wrong.get_or_insert(format!("the id of contract {} does not belong to its content", contract.id));
                 }
-                if contract.created_at > pending.ledger_time {
+                if Rule::ContractAge.broken(contract.created_at > pending.ledger_time) {
                     wrong.get_or_insert(format!("contract {} is younger than the transaction", contract.id));
                 }
                 if self.hosts_any(&contract.instance.stakeholders) {
@@ -210,11 +212,16 @@ impl Validator<'_> {
 
     fn check_times(self, pending: &mut Pending, parameters: &Parameters, times: &ParticipantMetadata) {
         let tolerance = parameters.ledger_time_record_time_tolerance;
-        for (name, time, code) in [
-            ("ledger", times.ledger_time, codes::LOCAL_VERDICT_LEDGER_TIME_OUT_OF_BOUND),
-            ("preparation", times.preparation_time, codes::LOCAL_VERDICT_SUBMISSION_TIME_OUT_OF_BOUND),
+        for (rule, name, time, code) in [
+            (Rule::LedgerTime, "ledger", times.ledger_time, codes::LOCAL_VERDICT_LEDGER_TIME_OUT_OF_BOUND),
+            (
+                Rule::PreparationTime,
+                "preparation",
+                times.preparation_time,
+                codes::LOCAL_VERDICT_SUBMISSION_TIME_OUT_OF_BOUND,
+            ),
         ] {
-            if time.distance(self.request) > tolerance {
+            if rule.broken(time.distance(self.request) > tolerance) {
                 let why = format!("{name} time {time} is more than {tolerance:?} from record time {}", self.request);
                 pending.rejects.push(reject(code, why));
             }
@@ -228,16 +235,18 @@ impl Validator<'_> {
         let code = codes::LOCAL_VERDICT_MALFORMED_REQUEST;
         let top = incoming.views.iter().filter(|(message, _)| message.tree.position.is_top());
         let mut signatures = top.filter_map(|(ViewMessage { signature, .. }, _)| signature.as_ref());
-        if let Some(e) = signatures.find_map(|s| self.snapshot.verify(&member, &to_sign, s).err()) {
+        let wrong = |s| Rule::ViewSigner.check(self.snapshot.verify(&member, &to_sign, s)).err();
+        if let Some(e) = signatures.find_map(wrong) {
             pending.refuse(code, format!("the request's signature does not hold: {e}"));
         }
         for party in &submitter.act_as {
-            if self.snapshot.permission(party, &submitter.participant) != Some(Permission::Submission) {
+            let permission = self.snapshot.permission(party, &submitter.participant);
+            if Rule::ActAs.broken(permission != Some(Permission::Submission)) {
                 let why = format!("{} may not submit for {party}", submitter.participant);
                 pending.refuse(code, why);
             }
         }
-        if self.request > submitter.max_sequencing_time {
+        if Rule::MaxSequencingTime.broken(self.request > submitter.max_sequencing_time) {
             pending.refuse(code, "the request was sequenced after its submitter's max sequencing time");
         }
     }
@@ -282,7 +291,10 @@ impl Validator<'_> {
         let (common, time) = (&pending.common, pending.ledger_time);
         let rebuilt = rebuild(&root.view, at, submitter, common, time, self.snapshot, &interpreted);
         let rebuilt = rebuilt.map_err(|e| wrong(e.to_string()))?;
-        if rebuilt.view == root.view { Ok(rebuilt) } else { Err(wrong("its action has other consequences".into())) }
+        if Rule::Conformance.broken(rebuilt.view != root.view) {
+            return Err(wrong("its action has other consequences".into()));
+        }
+        Ok(rebuilt)
     }
 
     /// The third part, once all root views conform or do not: authority and consistency.
@@ -293,14 +305,14 @@ impl Validator<'_> {
                 Some(Ok(rebuilt)) => {
                     let first = rebuilt.transaction.roots().first().and_then(|id| rebuilt.transaction.get(*id));
                     let authorized = first.map_or(Ok(()), |node| self.authorized(at, pending.submitter.as_ref(), node));
-                    wrong = wrong.or(authorized.err());
+                    wrong = wrong.or(Rule::Authority.check(authorized).err());
                     parts.push(&rebuilt.transaction);
                 }
                 Some(Err(why)) => unlike.push(reject(codes::LOCAL_VERDICT_FAILED_MODEL_CONFORMANCE_CHECK, why)),
                 None => {}
             }
         }
-        if !is_consistent(&merge(parts)) {
+        if Rule::Consistency.broken(!is_consistent(&merge(parts))) {
             wrong.get_or_insert_with(|| "a contract is used before or after its life".to_owned());
         }
         if let Some(why) = wrong {
@@ -341,7 +353,7 @@ impl<'a> Received<'a> {
         let mut wrong: Vec<String> = incoming.unreadable.clone();
         for (message, recipients) in &incoming.views {
             let at = message.tree.position.clone();
-            if message.tree.root_hash() != root_hash {
+            if Rule::ViewRootHash.broken(message.tree.root_hash() != root_hash) {
                 wrong.push(format!("view {at} has another root hash than the root hash message"));
             } else if received.trees.insert(at.clone(), message.tree.clone()).is_some() {
                 wrong.push(format!("view {at} is there twice"));
