@@ -165,7 +165,7 @@ impl World {
 
     fn deliver(&mut self, node: &MemberId, event: &SequencedEvent) {
         if let Some(honest) = self.honest.get_mut(node) {
-            let incoming = Incoming::read(event, &decryption_key(node.uid.name()));
+            let incoming = Incoming::read(event, &[decryption_key(node.uid.name())]);
             let missing = honest.participant.missing([&incoming]).into_iter();
             let statuses = missing.map(|id| (id.clone(), honest.statuses.get(&id).copied().unwrap_or_default()));
             honest.participant.load(statuses.collect::<Vec<_>>());

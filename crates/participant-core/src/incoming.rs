@@ -28,10 +28,10 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Reads every envelope, and decrypts what is for the holder of the key. Signatures are verified by the decisions, which
+    /// Reads every envelope, and decrypts what is for the holder of the keys. Signatures are verified by the decisions, which
     /// know the topology.
     #[must_use]
-    pub fn read(event: &SequencedEvent, key: &DecryptionKey) -> Self {
+    pub fn read(event: &SequencedEvent, keys: &[DecryptionKey]) -> Self {
         let error = match &event.outcome {
             Outcome::Delivered(_) => None,
             Outcome::Error { code, message } => Some((code.clone(), message.clone())),
@@ -60,7 +60,7 @@ impl Incoming {
                 Err(e) => incoming.unreadable.push(format!("an envelope cannot be read: {e}")),
             }
         }
-        let (views, unreadable) = decrypt_views(encrypted, key);
+        let (views, unreadable) = decrypt_views(encrypted, keys);
         incoming.views = views;
         incoming.unreadable.extend(unreadable);
         incoming

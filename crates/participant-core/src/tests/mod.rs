@@ -492,6 +492,17 @@ fn requests_without_right_change_nothing_whoever_approves() {
     }
 }
 
+/// The same bytes again, from whoever, after they took effect: a mediator lets no uuid pass twice, but only for a while.
+#[test]
+fn what_exists_is_not_created_again() {
+    let (mut world, request) = nested(2);
+    let (id, _) = world.arrive(&request);
+    world.verdict(&request, id, Verdict::Approve);
+    let (_, effects) = world.arrive(&request);
+    let code = codes::LOCAL_VERDICT_CREATES_EXISTING_CONTRACTS;
+    assert_eq!((answer(&effects), alarms(&effects)), (Some(code), vec![code]));
+}
+
 /// Who only observes notices too that a contract is used a second time.
 #[test]
 fn observers_raise_an_alarm() {
