@@ -103,10 +103,10 @@ impl Identity {
         [self.signing.public().clone(), self.encryption.public().clone()]
     }
 
-    /// Reads what is encrypted for the node.
+    /// Read what is encrypted for the node.
     #[must_use]
-    pub fn decryption_key(&self) -> &DecryptionKey {
-        &self.encryption
+    pub fn decryption_keys(&self) -> &[DecryptionKey] {
+        std::slice::from_ref(&self.encryption)
     }
 
     /// Signs a message's hash.

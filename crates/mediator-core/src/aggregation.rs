@@ -2,6 +2,7 @@
 
 use base::{Hash, ParticipantId, PartyId, Timestamp};
 use protocol::{
+    Rule,
     message::{ConfirmationResponse, ConfirmationResponses, LocalVerdict, RejectReason, RequestId, Verdict},
     tree::{InformeeTree, Quorum, ViewPosition},
 };
@@ -33,6 +34,9 @@ struct ViewState {
 /// What the hosts of one party have said about one view. One approval suffices; the party rejects when all did.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct PartyState {
+    /// Who may speak for it.
+    hosts: BTreeSet<ParticipantId>,
+    /// Those of them that have not.
     silent: BTreeSet<ParticipantId>,
     approved: bool,
 }
@@ -46,7 +50,10 @@ impl Aggregation {
         snapshot: Snapshot<'_>,
         (deadline, decision_time): (Timestamp, Timestamp),
     ) -> Self {
-        let party = |party: &PartyId| PartyState { silent: confirming_hosts(snapshot, party), approved: false };
+        let party = |party: &PartyId| {
+            let hosts = confirming_hosts(snapshot, party);
+            PartyState { silent: hosts.clone(), hosts, approved: false }
+        };
         let views = tree.views.iter().map(|(position, leaf)| {
             let common = leaf.value();
             let parties = common.confirmers().into_iter().map(|p| (p.clone(), party(&p))).collect();
@@ -128,12 +135,13 @@ impl ViewState {
     fn respond(&mut self, sender: &ParticipantId, response: &ConfirmationResponse) -> (Parties, Parties) {
         let (mut counted, mut not_its) = (Parties::new(), Parties::new());
         for party in &response.parties {
-            match self.parties.get_mut(party) {
+            let foreign = |state: &PartyState| Rule::VoterHosts.broken(!state.hosts.contains(sender));
+            match self.parties.get_mut(party).filter(|state| !foreign(state)) {
                 None => {
                     not_its.insert(party.clone());
                 }
                 Some(state) => {
-                    // A second answer, or that of a host that may not confirm, changes nothing.
+                    // A second answer changes nothing.
                     if state.silent.remove(sender) {
                         state.approved |= response.verdict == LocalVerdict::Approve;
                         counted.insert(party.clone());

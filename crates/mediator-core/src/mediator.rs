@@ -6,11 +6,12 @@ use crate::{
 };
 use base::{Hash, MediatorId, MessageId, ParticipantId, SynchronizerId, Timestamp, codes};
 use protocol::{
-    apply_topology,
+    Alarm, Rule,
     message::{
         ConfirmationResponses, ConfirmationResult, EnvelopeContent, InformeeMessage, RequestId, Signed, Verdict,
     },
     sequencing::{Envelope, Outcome, Recipients, SequencedEvent},
+    take_topology,
     tree::RequestUuid,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +50,7 @@ pub enum Effect {
     /// Have a time proof sequenced once this time has passed.
     Tick(Timestamp),
     /// Log it as a sign that somebody misbehaves.
-    Alarm(String),
+    Alarm(Alarm),
 }
 
 /// A verdict and how to send it: sign `Signed::unsigned(result)`, address `recipients()`, under `message_id()`.
@@ -193,7 +194,7 @@ impl Mediator {
         if !received.is_empty() {
             self.request(now, &received, &mut effects);
         } else {
-            effects.extend(received.unreadable.into_iter().map(Effect::Alarm));
+            effects.extend(received.unreadable.into_iter().map(malformed));
         }
         self.last = Some(now);
         self.advance_clean(&mut effects);
@@ -222,7 +223,8 @@ impl Mediator {
     fn receipt(&mut self, event: &SequencedEvent, effects: &mut Vec<Effect>) {
         let Some(request) = event.message_id.as_ref().and_then(verdict_of) else { return };
         if let Outcome::Error { code, message } = &event.outcome {
-            effects.push(Effect::Alarm(format!("the verdict on {request} was not delivered: {code} {message}")));
+            let why = format!("the verdict on {request} was not delivered: {code} {message}");
+            effects.push(Effect::Alarm(Alarm::new(codes::SEQUENCER_REQUEST_FAILED, why)));
         }
         if self.outbox.remove(&request).is_some() {
             effects.push(Effect::Settled(request));
@@ -237,24 +239,16 @@ impl Mediator {
             }
             Ok(EnvelopeContent::Responses(signed)) => self.respond(now, &signed, &envelope.recipients, effects),
             Ok(EnvelopeContent::Topology(signed)) => self.apply(now, &signed, effects),
-            Ok(_) => effects.push(Effect::Alarm(format!("a message at {now} is not for mediators"))),
+            Ok(_) => effects.push(malformed(format!("a message at {now} is not for mediators"))),
             Err(e) => received.unreadable.push(format!("an envelope at {now} cannot be read: {e}")),
         }
     }
 
     fn apply(&mut self, now: Timestamp, signed: &Signed<TopologyMessage>, effects: &mut Vec<Effect>) {
-        match apply_topology(&mut self.topology, now, signed) {
-            Ok(outcomes) => {
-                let (accepted, rejected): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
-                let accepted: Vec<_> = accepted.into_iter().flatten().collect();
-                if !accepted.is_empty() {
-                    effects.push(Effect::Topology(accepted));
-                }
-                let why = rejected.into_iter().filter_map(Result::err).map(|rejected| rejected.1.to_string());
-                effects.extend(why.map(|why| Effect::Alarm(format!("a topology transaction at {now}: {why}"))));
-            }
-            Err(e) => effects.push(Effect::Alarm(e.to_string())),
-        }
+        let code = codes::MEDIATOR_RECEIVED_MALFORMED_MESSAGE;
+        let (accepted, alarms) = take_topology(&mut self.topology, now, signed, code);
+        effects.extend((!accepted.is_empty()).then_some(Effect::Topology(accepted)));
+        effects.extend(alarms.into_iter().map(Effect::Alarm));
     }
 
     fn request(&mut self, now: RequestId, received: &Received, effects: &mut Vec<Effect>) {
@@ -264,7 +258,8 @@ impl Mediator {
         }
         let snapshot = self.topology.snapshot(now);
         let Some(parameters) = snapshot.parameters().filter(|_| snapshot.is_active_mediator(&self.me)) else {
-            effects.push(Effect::Alarm(format!("request {now} reached this mediator while it is not active")));
+            let why = format!("request {now} reached this mediator while it is not active");
+            effects.push(Effect::Alarm(Alarm::new(codes::MEDIATOR_INVALID_MESSAGE, why)));
             return;
         };
         let times = (parameters.response_deadline(now), parameters.decision_time(now));
@@ -291,9 +286,10 @@ impl Mediator {
         effects: &mut Vec<Effect>,
     ) {
         let (request, uuid) = (aggregation.request, message.tree.common.value().uuid);
-        if let Some(used) = self.uuids.get(&uuid).filter(|used| used.request != request) {
+        if let Some(used) = self.uuids.get(&uuid).filter(|used| Rule::Uuid.broken(used.request != request)) {
             let why = format!("the request's uuid {uuid} was used by request {}", used.request);
-            let invalid = Invalid { code: codes::MEDIATOR_INVALID_MESSAGE, why };
+            let who = Some(message.submitter.member());
+            let invalid = Invalid { code: codes::MEDIATOR_INVALID_MESSAGE, why, who };
             let Aggregation { root_hash, participants, decision_time, .. } = aggregation;
             return self.refuse(request, root_hash, participants, decision_time, invalid, effects);
         }
@@ -318,7 +314,10 @@ impl Mediator {
         let (request, sender) = (responses.request, &responses.sender);
         // Unknown requests are normal: decided before this response, or before a takeover.
         let Some(aggregation) = self.pending.get_mut(&request) else { return };
-        let alarm = |why: &str| Effect::Alarm(format!("response of {sender} to {request} is ignored: {why}"));
+        let alarm = |why: &str| {
+            let why = format!("response of {sender} to {request} is ignored: {why}");
+            Effect::Alarm(Alarm::new(codes::MEDIATOR_RECEIVED_MALFORMED_MESSAGE, why).about(sender.member()))
+        };
         if recipients.all() != [self.me.member()].into() {
             return effects.push(alarm("it is not addressed to this mediator alone"));
         }
@@ -328,7 +327,8 @@ impl Mediator {
         if self.topology.synchronizer() != Some(&responses.synchronizer) {
             return effects.push(alarm("it is about another synchronizer"));
         }
-        if let Err(e) = signed.verify(self.topology.snapshot(request), &sender.member()) {
+        let signer = signed.verify(self.topology.snapshot(request), &sender.member()).map(drop);
+        if let Err(e) = Rule::ResponseSigner.check(signer) {
             return effects.push(alarm(&e.to_string()));
         }
         debug_assert!(now <= aggregation.deadline, "later ones are timed out before");
@@ -357,7 +357,8 @@ impl Mediator {
         invalid: Invalid,
         effects: &mut Vec<Effect>,
     ) {
-        effects.push(Effect::Alarm(format!("request {request} is refused: {}", invalid.why)));
+        let why = format!("request {request} is refused: {}", invalid.why);
+        effects.push(Effect::Alarm(Alarm { code: invalid.code, what: why, who: invalid.who }));
         // Without root hash messages nobody expects a verdict.
         if participants.is_empty() {
             return;
@@ -393,4 +394,8 @@ impl Mediator {
             effects.extend(clean.map(Effect::Clean));
         }
     }
+}
+
+fn malformed(what: String) -> Effect {
+    Effect::Alarm(Alarm::new(codes::MEDIATOR_RECEIVED_MALFORMED_MESSAGE, what))
 }

@@ -1,8 +1,9 @@
 //! The checks of a request as it arrives (spec/protocol.md §2.8).
 
 use crate::aggregation::confirming_hosts;
-use base::{ErrorCode, Hash, MediatorId, MemberKind, ParticipantId, codes};
+use base::{ErrorCode, Hash, MediatorId, MemberId, MemberKind, ParticipantId, codes};
 use protocol::{
+    Rule,
     message::{InformeeMessage, RootHashMessage, signed_root_hash},
     sequencing::Recipients,
 };
@@ -23,6 +24,8 @@ pub(crate) struct Received {
 pub(crate) struct Invalid {
     pub(crate) code: ErrorCode,
     pub(crate) why: String,
+    /// Who says to have submitted it.
+    pub(crate) who: Option<MemberId>,
 }
 
 impl Received {
@@ -44,23 +47,26 @@ impl Received {
 
     /// The informee message, if the request is what it must be. Duplicate uuids are not looked for here.
     pub(crate) fn check(&self, me: &MediatorId, snapshot: Snapshot<'_>) -> Result<&InformeeMessage, Invalid> {
-        let malformed = |why: String| Invalid { code: codes::MEDIATOR_RECEIVED_MALFORMED_MESSAGE, why };
-        let invalid = |why: String| Invalid { code: codes::MEDIATOR_INVALID_MESSAGE, why };
+        let malformed = |why: String| Invalid { code: codes::MEDIATOR_RECEIVED_MALFORMED_MESSAGE, why, who: None };
         if let Some(why) = self.unreadable.first() {
             return Err(malformed(why.clone()));
         }
         let [(message, recipients)] = self.informee.as_slice() else {
             return Err(malformed(format!("the request has {} informee messages, not one", self.informee.len())));
         };
+        let submitter = message.submitter.member();
+        let invalid =
+            |why: String| Invalid { code: codes::MEDIATOR_INVALID_MESSAGE, why, who: Some(submitter.clone()) };
         let common = message.tree.common.value();
-        if common.mediator != *me || Some(&common.synchronizer) != snapshot.synchronizer() {
+        let elsewhere = common.mediator != *me || Some(&common.synchronizer) != snapshot.synchronizer();
+        if Rule::DeclaredMediator.broken(elsewhere) {
             return Err(invalid(format!("the request is for mediator {} of {}", common.mediator, common.synchronizer)));
         }
         if recipients.all() != [me.member()].into() {
             return Err(invalid("the informee message is not addressed to this mediator alone".into()));
         }
         let to_sign = signed_root_hash(&message.tree.root_hash());
-        if let Err(e) = snapshot.verify(&message.submitter.member(), &to_sign, &message.signature) {
+        if let Err(e) = Rule::RequestSigner.check(snapshot.verify(&submitter, &to_sign, &message.signature)) {
             return Err(invalid(format!("the request's signature does not hold: {e}")));
         }
         let (needed, homeless) = snapshot.informee_participants(&message.tree.informees());
@@ -68,7 +74,7 @@ impl Received {
             return Err(invalid(format!("no active participant hosts {homeless:?}")));
         }
         self.check_root_hashes(me, message.tree.root_hash(), &needed).map_err(invalid)?;
-        check_quorums(message, snapshot).map_err(invalid)?;
+        Rule::Quorums.check(check_quorums(message, snapshot)).map_err(invalid)?;
         Ok(message)
     }
 
@@ -81,7 +87,7 @@ impl Received {
     ) -> Result<(), String> {
         let mut told = BTreeSet::new();
         for (message, recipients) in &self.root_hashes {
-            if message.root_hash != root_hash {
+            if Rule::ToldRootHash.broken(message.root_hash != root_hash) {
                 return Err(format!("a root hash message has {}, the request {root_hash}", message.root_hash));
             }
             for tree in &recipients.trees {
@@ -100,7 +106,7 @@ impl Received {
                 }
             }
         }
-        if told == *needed {
+        if !Rule::Told.broken(told != *needed) {
             return Ok(());
         }
         let missing: Vec<_> = needed.difference(&told).collect();

@@ -279,16 +279,20 @@ fn responses_that_do_not_belong_are_ignored() {
     let mut wide = signed(&world.scenario, good.clone(), "p2");
     wide.recipients =
         Recipients::group([world.scenario.network.mediator.member(), world.scenario.network.participants[0].member()]);
-    let bob = world.scenario.bob.clone();
+    let (alice, bob) = (world.scenario.alice.clone(), world.scenario.bob.clone());
     for bad in [
         signed(&world.scenario, good.clone(), "p1"),
         wide,
         signed(&world.scenario, change(&|r| r.root_hash.0[0] ^= 1), "p2"),
         signed(&world.scenario, change(&|r| r.responses[0].view = Some(ViewPosition(vec![7]))), "p2"),
         signed(&world.scenario, change(&|r| r.responses[0].parties = [bob.clone()].into()), "p2"),
+        // Alice confirms this view, but on another participant.
+        signed(&world.scenario, change(&|r| r.responses[0].parties = [alice.clone()].into()), "p2"),
     ] {
         let effects = world.next(vec![bad]);
-        assert!(matches!(&effects[..], [Effect::Alarm(_)]), "{effects:?}");
+        let [Effect::Alarm(alarm)] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!(alarm.code, codes::MEDIATOR_RECEIVED_MALFORMED_MESSAGE);
+        assert_eq!(alarm.who, Some(world.scenario.network.participants[2].member()));
     }
     // About a request that is not known (any more): nothing at all.
     let unknown = signed(&world.scenario, change(&|r| r.request = r.request.next().unwrap()), "p2");

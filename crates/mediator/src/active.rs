@@ -198,7 +198,7 @@ impl Shell {
                 Effect::Tick(at) => self.ticker.want(at),
                 Effect::Topology(_) => self.keys.follow(self.mediator.topology()),
                 Effect::Clean(at) => self.acknowledger.clean(at),
-                Effect::Alarm(text) => tracing::warn!("mediator: {text}"),
+                Effect::Alarm(alarm) => tracing::warn!(code = alarm.code.id, "mediator: {alarm}"),
                 Effect::Uuid(_) | Effect::Settled(_) => {}
             }
         }

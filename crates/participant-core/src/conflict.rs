@@ -5,6 +5,7 @@
 //! rejected, not delayed. Entries in memory override the store; the rest is loaded before it is needed.
 
 use base::ContractId;
+use protocol::Rule;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What has become of a contract, as far as published requests go.
@@ -108,9 +109,9 @@ impl ConflictDetector {
         }
         for id in &set.active {
             match self.entries.get(id) {
-                Some(entry) if entry.locks > 0 => result.locked.insert(id.clone()),
+                Some(entry) if Rule::Locked.broken(entry.locks > 0) => result.locked.insert(id.clone()),
                 Some(entry) if entry.status == ContractStatus::Active => false,
-                _ => result.inactive.insert(id.clone()),
+                _ => Rule::Active.broken(true) && result.inactive.insert(id.clone()),
             };
         }
         for id in &set.lock {

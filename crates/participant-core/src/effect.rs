@@ -6,7 +6,7 @@ use base::{
     WorkflowId,
 };
 use protocol::{
-    Contract,
+    Alarm, Contract,
     message::{ConfirmationResponses, RequestId},
     sequencing::Envelope,
     tree::{Action, DeduplicationPeriod, SubmitterMetadata, ViewPosition},
@@ -46,7 +46,7 @@ pub enum Effect {
     /// The manager's answer to a topology request of this participant.
     Registered(RegisterResponse),
     /// Log it as a sign that somebody misbehaves.
-    Alarm(String),
+    Alarm(Alarm),
 }
 
 /// A request on its way to the sequencer.

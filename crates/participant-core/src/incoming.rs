@@ -28,10 +28,10 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Reads every envelope, and decrypts what is for the holder of the key. Signatures are verified by the decisions, which
+    /// Reads every envelope, and decrypts what is for the holder of the keys. Signatures are verified by the decisions, which
     /// know the topology.
     #[must_use]
-    pub fn read(event: &SequencedEvent, key: &DecryptionKey) -> Self {
+    pub fn read(event: &SequencedEvent, keys: &[DecryptionKey]) -> Self {
         let error = match &event.outcome {
             Outcome::Delivered(_) => None,
             Outcome::Error { code, message } => Some((code.clone(), message.clone())),
@@ -60,7 +60,7 @@ impl Incoming {
                 Err(e) => incoming.unreadable.push(format!("an envelope cannot be read: {e}")),
             }
         }
-        let (views, unreadable) = decrypt_views(encrypted, key);
+        let (views, unreadable) = decrypt_views(encrypted, keys);
         incoming.views = views;
         incoming.unreadable.extend(unreadable);
         incoming
@@ -71,6 +71,14 @@ impl Incoming {
     pub fn contracts(&self) -> BTreeSet<ContractId> {
         let data = self.views.iter().map(|(message, _)| message.tree.view_data.value());
         data.flat_map(|data| data.inputs.keys().chain(data.created.iter().map(|c| &c.contract.id))).cloned().collect()
+    }
+
+    /// The one mediator that is told of the request, however that is done.
+    pub(crate) fn only_mediator(&self) -> Option<MediatorId> {
+        let told = self.root_hashes.iter().flat_map(|(_, recipients)| recipients.all());
+        let told: BTreeSet<_> = told.filter(|member| member.kind == MemberKind::Mediator).collect();
+        let mut told = told.into_iter().map(|member| MediatorId(member.uid));
+        told.next().filter(|_| told.next().is_none())
     }
 
     /// The mediator of the request, if its one root hash message is addressed to it and this participant in one group.

@@ -10,8 +10,9 @@ use crate::{
 use base::{ContractId, ErrorCode, MessageId, ParticipantId, SynchronizerId, Timestamp, codes};
 use crypto::Signature;
 use protocol::{
-    ConfirmationRequest, apply_topology,
+    Alarm, ConfirmationRequest, Rule,
     message::{ConfirmationResult, RequestId, Signed, Verdict},
+    take_topology,
     tree::ViewPosition,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,11 +203,11 @@ impl Participant {
             let manager = signed.content().synchronizer.member();
             effects.push(match signed.verify(self.topology.snapshot(now), &manager) {
                 Ok(response) => Effect::Registered(response.clone()),
-                Err(e) => Effect::Alarm(format!("a registration response is ignored: {e}")),
+                Err(e) => alarm(format!("a registration response is ignored: {e}")),
             });
         }
         if incoming.root_hashes.is_empty() && incoming.views.is_empty() {
-            effects.extend(incoming.unreadable.iter().cloned().map(Effect::Alarm));
+            effects.extend(incoming.unreadable.iter().cloned().map(alarm));
         } else {
             self.request(incoming, effects);
         }
@@ -264,18 +265,9 @@ impl Participant {
     }
 
     fn apply(&mut self, now: Timestamp, signed: &Signed<TopologyMessage>, effects: &mut Vec<Effect>) {
-        match apply_topology(&mut self.topology, now, signed) {
-            Ok(outcomes) => {
-                let (accepted, rejected): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
-                let accepted: Vec<_> = accepted.into_iter().flatten().collect();
-                if !accepted.is_empty() {
-                    effects.push(Effect::Topology(accepted));
-                }
-                let why = rejected.into_iter().filter_map(Result::err).map(|rejected| rejected.1.to_string());
-                effects.extend(why.map(|why| Effect::Alarm(format!("a topology transaction at {now}: {why}"))));
-            }
-            Err(e) => effects.push(Effect::Alarm(e.to_string())),
-        }
+        let (accepted, alarms) = take_topology(&mut self.topology, now, signed, codes::SYNC_SERVICE_ALARM);
+        effects.extend((!accepted.is_empty()).then_some(Effect::Topology(accepted)));
+        effects.extend(alarms.into_iter().map(Effect::Alarm));
     }
 
     fn request(&mut self, incoming: &Incoming, effects: &mut Vec<Effect>) {
@@ -283,8 +275,9 @@ impl Participant {
         let opened = self.validator(now).open(incoming, self.last);
         match opened {
             Ok(opened) => self.open(opened, effects),
-            Err(Ignored { code, why }) => {
-                effects.push(Effect::Alarm(format!("request {now} is ignored: {why}")));
+            Err(Ignored { code, why, answer }) => {
+                effects.push(Effect::Alarm(Alarm::new(code, format!("request {now} is ignored: {why}"))));
+                effects.extend(answer.map(|answer| Effect::Respond(*answer)));
                 if let Some(message) = &incoming.message_id {
                     self.fail(Some(now), message, now, Rejection::new(code, why), effects);
                 }
@@ -330,6 +323,7 @@ impl Participant {
         if pending.is_validated()
             && let Some(synchronizer) = self.topology.synchronizer()
         {
+            effects.extend(pending.alarms().map(Effect::Alarm));
             effects.extend(pending.respond(synchronizer, &self.me).map(Effect::Respond));
         }
     }
@@ -366,12 +360,13 @@ impl Participant {
         let result = signed.content();
         // Unknown requests are normal: the first verdict wins, and requests can be ignored.
         let Some(pending) = self.pending.get_mut(&result.request).filter(|p| p.state == State::Open) else { return };
-        let alarm = |why: String| Effect::Alarm(format!("the verdict on {} is ignored: {why}", result.request));
+        let alarm = |why: String| alarm(format!("the verdict on {} is ignored: {why}", result.request));
         let mediator = pending.mediator.member();
         if result.root_hash != pending.root_hash || self.topology.synchronizer() != Some(&result.synchronizer) {
             return effects.push(alarm("it is about another request".into()));
         }
-        if let Err(e) = signed.verify(self.topology.snapshot(result.request), &mediator) {
+        let signer = signed.verify(self.topology.snapshot(result.request), &mediator).map(drop);
+        if let Err(e) = Rule::VerdictSigner.check(signer) {
             return effects.push(alarm(e.to_string()));
         }
         if !self.topology.snapshot(now).is_active(&mediator) {
@@ -392,7 +387,8 @@ impl Participant {
     fn approve(&mut self, request: RequestId, effects: &mut Vec<Effect>) {
         let Some(pending) = self.pending.get(&request) else { return };
         if pending.rejects() {
-            effects.push(Effect::Alarm(format!("request {request} was approved although this participant rejects it")));
+            let why = format!("request {request} was approved although this participant rejects it");
+            effects.push(Effect::Alarm(Alarm::new(codes::SYNC_SERVICE_ALARM, why).about(pending.mediator.member())));
         }
         let validator = self.validator(request);
         match pending.approved(|parties| validator.hosts_any(parties)) {
@@ -438,6 +434,11 @@ impl Participant {
             effects.extend(clean.map(Effect::Clean));
         }
     }
+}
+
+/// Somebody misbehaves, outside of what a verdict can say.
+fn alarm(what: String) -> Effect {
+    Effect::Alarm(Alarm::new(codes::SYNC_SERVICE_ALARM, what))
 }
 
 /// The end of a submission without request.

@@ -5,7 +5,7 @@ use base::{
     ErrorCode, Hash, MediatorId, MessageId, ParticipantId, SynchronizerId, Timestamp, UpdateId, WorkflowId, codes,
 };
 use protocol::{
-    Contract,
+    Alarm, Contract,
     message::{ConfirmationResponse, ConfirmationResponses, LocalReject, LocalVerdict, RequestId, Verdict},
     tree::{CommonMetadata, Rebuilt, SubmitterMetadata, View, ViewPosition},
 };
@@ -83,11 +83,7 @@ impl Pending {
     /// The responses to send; `None` if nobody here confirms.
     pub(crate) fn respond(&self, synchronizer: &SynchronizerId, me: &ParticipantId) -> Option<Respond> {
         let responses: Vec<_> = match &self.malformed {
-            Some(reject) => vec![ConfirmationResponse {
-                verdict: LocalVerdict::Reject(reject.clone()),
-                parties: Parties::new(),
-                view: None,
-            }],
+            Some(reject) => vec![ConfirmationResponse::malformed(reject.clone())],
             None => {
                 let answers = self.confirmers.iter().filter(|(_, parties)| !parties.is_empty());
                 answers
@@ -109,6 +105,21 @@ impl Pending {
             },
             mediator: self.mediator.clone(),
             max_sequencing_time: self.deadline,
+        })
+    }
+
+    /// What is wrong that an honest submitter cannot get wrong.
+    pub(crate) fn alarms(&self) -> impl Iterator<Item = Alarm> {
+        let code = codes::LOCAL_VERDICT_CREATES_EXISTING_CONTRACTS;
+        let exist = |ids: String| LocalReject::new(code, format!("contracts {ids} exist already"), Vec::new());
+        let existing: Vec<_> = self.activeness.not_fresh.iter().map(ToString::to_string).collect();
+        let existing = (!existing.is_empty()).then(|| exist(existing.join(", ")));
+        let rejects = self.malformed.iter().chain(self.rejects.iter().filter(|reject| reject.is_malformed()));
+        let submitter = self.submitter.as_ref().map(|submitter| submitter.participant.member());
+        rejects.cloned().chain(existing).map(move |reject| Alarm {
+            code: reject.code,
+            what: format!("request {}: {}", self.request, reject.details),
+            who: submitter.clone(),
         })
     }
 

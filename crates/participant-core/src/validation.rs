@@ -2,14 +2,14 @@
 
 use crate::{
     ActivenessSet, Incoming,
-    effect::Reinterpret,
+    effect::{Reinterpret, Respond},
     merge::merge,
     pending::{Pending, Root, State},
 };
 use base::{ContractId, ErrorCode, ParticipantId, Timestamp, codes};
 use protocol::{
-    ReceivedView, check_recipients,
-    message::{LocalReject, RequestId, ViewMessage, signed_root_hash},
+    Alarm, ReceivedView, Rule, check_recipients,
+    message::{ConfirmationResponse, ConfirmationResponses, LocalReject, RequestId, ViewMessage, signed_root_hash},
     tree::{Action, LightViewTree, ParticipantMetadata, Rebuilt, SubmitterMetadata, ViewPosition, reassemble, rebuild},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ pub(crate) struct Opened {
     pub(crate) pending: Pending,
     pub(crate) activeness: ActivenessSet,
     pub(crate) reinterpret: Vec<Reinterpret>,
-    pub(crate) alarms: Vec<String>,
+    pub(crate) alarms: Vec<Alarm>,
 }
 
 /// A request that does not count.
@@ -29,10 +29,12 @@ pub(crate) struct Ignored {
     /// For the completion, if it is our own.
     pub(crate) code: ErrorCode,
     pub(crate) why: String,
+    /// To a mediator that waits for it.
+    pub(crate) answer: Option<Box<Respond>>,
 }
 
 fn ignored(code: ErrorCode, why: impl Into<String>) -> Ignored {
-    Ignored { code, why: why.into() }
+    Ignored { code, why: why.into(), answer: None }
 }
 
 /// Who looks at a request, and when.
@@ -53,8 +55,8 @@ impl Validator<'_> {
     /// The first part of validation: everything that needs no interpreter.
     pub(crate) fn open(self, incoming: &Incoming, before: Option<Timestamp>) -> Result<Opened, Ignored> {
         let malformed = codes::LOCAL_VERDICT_MALFORMED_REQUEST;
-        let mediator =
-            incoming.mediator(self.me).map_err(|why| ignored(codes::LOCAL_VERDICT_BAD_ROOT_HASH_MESSAGES, why))?;
+        let bad_root_hash = codes::LOCAL_VERDICT_BAD_ROOT_HASH_MESSAGES;
+        let mediator = incoming.mediator(self.me).map_err(|why| self.unusable(incoming, bad_root_hash, why))?;
         let (root_hash_message, _) = &incoming.root_hashes[0];
         if Some(&root_hash_message.synchronizer) != self.snapshot.synchronizer() {
             return Err(ignored(malformed, "the request is for another synchronizer"));
@@ -62,20 +64,25 @@ impl Validator<'_> {
         let Some(parameters) = self.snapshot.parameters() else {
             return Err(ignored(malformed, "the synchronizer is not initialized"));
         };
-        if !self.snapshot.is_active_mediator(&mediator) {
+        if Rule::ActiveMediator.broken(!self.snapshot.is_active_mediator(&mediator)) {
             return Err(ignored(codes::CHOSEN_MEDIATOR_IS_INACTIVE, format!("mediator {mediator} is not active")));
         }
         let received = Received::sort(incoming, root_hash_message.root_hash);
         let Some(first) = received.trees.values().next() else {
-            return Err(ignored(malformed, "the request has a root hash message but no view that belongs to it"));
+            let why = received.malformed.map_or_else(|| "it has no view".to_owned(), |reject| reject.details);
+            return Err(self.unusable(incoming, codes::LOCAL_VERDICT_MALFORMED_PAYLOAD, why));
         };
         let (common, times) = (first.common.value().clone(), first.participant.value().clone());
-        if common.mediator != mediator || common.synchronizer != root_hash_message.synchronizer {
+        let elsewhere = common.mediator != mediator || common.synchronizer != root_hash_message.synchronizer;
+        if Rule::ViewMediator.broken(elsewhere) {
             return Err(ignored(malformed, "the views name another mediator than the root hash message"));
         }
-        let (views, alarms) = received.check_recipients(self.snapshot);
         let submitter =
             received.trees.values().find_map(|tree| tree.submitter.as_ref()).map(|leaf| leaf.value().clone());
+        let (views, alarms) = received.check_recipients(self.snapshot);
+        let who = submitter.as_ref().map(|submitter| submitter.participant.member());
+        let alarm = |what| Alarm { code: codes::SYNC_SERVICE_ALARM, what, who: who.clone() };
+        let alarms = alarms.into_iter().map(alarm).collect();
         let mut pending = Pending {
             request: self.request,
             before,
@@ -109,6 +116,29 @@ impl Validator<'_> {
         }
         let reinterpret = if pending.malformed.is_some() { Vec::new() } else { self.reinterpret(&pending, &times) };
         Ok(Opened { pending, activeness, reinterpret, alarms })
+    }
+
+    /// A request of which nothing can be checked. The mediator that was named with it is told so, or it would wait in vain.
+    fn unusable(self, incoming: &Incoming, code: ErrorCode, why: String) -> Ignored {
+        let answer = || {
+            let (message, _) = incoming.root_hashes.first()?;
+            let mediator = incoming.only_mediator().filter(|mediator| self.snapshot.is_active_mediator(mediator))?;
+            let synchronizer = self.snapshot.synchronizer().filter(|here| **here == message.synchronizer)?;
+            let responses = vec![ConfirmationResponse::malformed(reject(code, why.clone()))];
+            Some(Box::new(Respond {
+                responses: ConfirmationResponses {
+                    synchronizer: synchronizer.clone(),
+                    request: self.request,
+                    root_hash: message.root_hash,
+                    sender: self.me.clone(),
+                    responses,
+                },
+                mediator,
+                max_sequencing_time: self.snapshot.parameters()?.response_deadline(self.request),
+            }))
+        };
+        let answer = Rule::Answered.broken(true).then(answer).flatten();
+        Ignored { answer, ..ignored(code, why) }
     }
 
     /// The confirmers of a view for which this participant may answer.
@@ -157,10 +187,10 @@ impl Validator<'_> {
             for input in data.inputs.values() {
                 let contract = &input.contract;
                 pending.note(contract);
-                if !contract.is_authentic() {
+                if Rule::ContractId.broken(!contract.is_authentic()) {
                     wrong.get_or_insert(format!("the id of contract {} does not belong to its content", contract.id));
                 }
-                if contract.created_at > pending.ledger_time {
+                if Rule::ContractAge.broken(contract.created_at > pending.ledger_time) {
                     wrong.get_or_insert(format!("contract {} is younger than the transaction", contract.id));
                 }
                 if self.hosts_any(&contract.instance.stakeholders) {
@@ -182,11 +212,16 @@ impl Validator<'_> {
 
     fn check_times(self, pending: &mut Pending, parameters: &Parameters, times: &ParticipantMetadata) {
         let tolerance = parameters.ledger_time_record_time_tolerance;
-        for (name, time, code) in [
-            ("ledger", times.ledger_time, codes::LOCAL_VERDICT_LEDGER_TIME_OUT_OF_BOUND),
-            ("preparation", times.preparation_time, codes::LOCAL_VERDICT_SUBMISSION_TIME_OUT_OF_BOUND),
+        for (rule, name, time, code) in [
+            (Rule::LedgerTime, "ledger", times.ledger_time, codes::LOCAL_VERDICT_LEDGER_TIME_OUT_OF_BOUND),
+            (
+                Rule::PreparationTime,
+                "preparation",
+                times.preparation_time,
+                codes::LOCAL_VERDICT_SUBMISSION_TIME_OUT_OF_BOUND,
+            ),
         ] {
-            if time.distance(self.request) > tolerance {
+            if rule.broken(time.distance(self.request) > tolerance) {
                 let why = format!("{name} time {time} is more than {tolerance:?} from record time {}", self.request);
                 pending.rejects.push(reject(code, why));
             }
@@ -200,16 +235,18 @@ impl Validator<'_> {
         let code = codes::LOCAL_VERDICT_MALFORMED_REQUEST;
         let top = incoming.views.iter().filter(|(message, _)| message.tree.position.is_top());
         let mut signatures = top.filter_map(|(ViewMessage { signature, .. }, _)| signature.as_ref());
-        if let Some(e) = signatures.find_map(|s| self.snapshot.verify(&member, &to_sign, s).err()) {
+        let wrong = |s| Rule::ViewSigner.check(self.snapshot.verify(&member, &to_sign, s)).err();
+        if let Some(e) = signatures.find_map(wrong) {
             pending.refuse(code, format!("the request's signature does not hold: {e}"));
         }
         for party in &submitter.act_as {
-            if self.snapshot.permission(party, &submitter.participant) != Some(Permission::Submission) {
+            let permission = self.snapshot.permission(party, &submitter.participant);
+            if Rule::ActAs.broken(permission != Some(Permission::Submission)) {
                 let why = format!("{} may not submit for {party}", submitter.participant);
                 pending.refuse(code, why);
             }
         }
-        if self.request > submitter.max_sequencing_time {
+        if Rule::MaxSequencingTime.broken(self.request > submitter.max_sequencing_time) {
             pending.refuse(code, "the request was sequenced after its submitter's max sequencing time");
         }
     }
@@ -254,7 +291,10 @@ impl Validator<'_> {
         let (common, time) = (&pending.common, pending.ledger_time);
         let rebuilt = rebuild(&root.view, at, submitter, common, time, self.snapshot, &interpreted);
         let rebuilt = rebuilt.map_err(|e| wrong(e.to_string()))?;
-        if rebuilt.view == root.view { Ok(rebuilt) } else { Err(wrong("its action has other consequences".into())) }
+        if Rule::Conformance.broken(rebuilt.view != root.view) {
+            return Err(wrong("its action has other consequences".into()));
+        }
+        Ok(rebuilt)
     }
 
     /// The third part, once all root views conform or do not: authority and consistency.
@@ -265,14 +305,14 @@ impl Validator<'_> {
                 Some(Ok(rebuilt)) => {
                     let first = rebuilt.transaction.roots().first().and_then(|id| rebuilt.transaction.get(*id));
                     let authorized = first.map_or(Ok(()), |node| self.authorized(at, pending.submitter.as_ref(), node));
-                    wrong = wrong.or(authorized.err());
+                    wrong = wrong.or(Rule::Authority.check(authorized).err());
                     parts.push(&rebuilt.transaction);
                 }
                 Some(Err(why)) => unlike.push(reject(codes::LOCAL_VERDICT_FAILED_MODEL_CONFORMANCE_CHECK, why)),
                 None => {}
             }
         }
-        if !is_consistent(&merge(parts)) {
+        if Rule::Consistency.broken(!is_consistent(&merge(parts))) {
             wrong.get_or_insert_with(|| "a contract is used before or after its life".to_owned());
         }
         if let Some(why) = wrong {
@@ -313,7 +353,7 @@ impl<'a> Received<'a> {
         let mut wrong: Vec<String> = incoming.unreadable.clone();
         for (message, recipients) in &incoming.views {
             let at = message.tree.position.clone();
-            if message.tree.root_hash() != root_hash {
+            if Rule::ViewRootHash.broken(message.tree.root_hash() != root_hash) {
                 wrong.push(format!("view {at} has another root hash than the root hash message"));
             } else if received.trees.insert(at.clone(), message.tree.clone()).is_some() {
                 wrong.push(format!("view {at} is there twice"));

@@ -102,7 +102,7 @@ impl Shell {
                 () = std::future::ready(()), if can_go_on && !backlog.is_empty() => self.events(&mut backlog).await,
                 event = events.recv(), if can_go_on && backlog.is_empty() => match event {
                     Some(Ok(received)) => {
-                        backlog.push_back(Incoming::read(&received.event, self.identity.decryption_key()));
+                        backlog.push_back(Incoming::read(&received.event, self.identity.decryption_keys()));
                         self.gather(&mut backlog, &mut events).map_err(Into::into)
                     }
                     Some(Err(error)) => Err(error.into()),
@@ -119,7 +119,7 @@ impl Shell {
         while backlog.len() < BATCH
             && let Ok(next) = events.try_recv()
         {
-            backlog.push_back(Incoming::read(&next?.event, self.identity.decryption_key()));
+            backlog.push_back(Incoming::read(&next?.event, self.identity.decryption_keys()));
         }
         Ok(())
     }
@@ -241,7 +241,7 @@ impl Shell {
             Effect::Tick(at) => self.ticker.want(at),
             Effect::Clean(at) => self.acknowledger.clean(at),
             Effect::Registered(response) => drop(self.registered.send(response)),
-            Effect::Alarm(text) => tracing::warn!("participant: {text}"),
+            Effect::Alarm(alarm) => tracing::warn!(code = alarm.code.id, "participant: {alarm}"),
             Effect::Publish(entry) => self.pings(&entry),
             Effect::Register(_) | Effect::Sequenced { .. } => {}
         }

@@ -5,7 +5,7 @@
 //! one from the secret of the view around. So a view's secret is wrapped only for participants that see no view around.
 
 use crate::{
-    message::{EncryptedView, ViewMessage, WrappedKey},
+    message::{EncryptedView, ViewMessage, WrappedKey, bounds},
     sequencing::Recipients,
     tree::{BuildError, LightViewTree, TransactionTree, ViewPosition},
 };
@@ -13,9 +13,8 @@ use base::{Fingerprint, Hash, ParticipantId};
 use bytes::Bytes;
 use crypto::{Agreement, KeyPurpose, Secret, Wrapper, private::DecryptionKey};
 use prost::Message as _;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use topology::{Malformed, Snapshot};
-use wire::concordat::protocol::v1 as proto;
 
 /// The secret of the `index`-th view below.
 fn below(secret: &Secret, index: usize) -> Secret {
@@ -88,21 +87,21 @@ impl Wrapping<'_> {
     }
 }
 
-/// Decrypts the views of a request that came with one event. What cannot be read is told in words.
+/// Decrypts the views of a request that came with one event, with whichever of the receiver's keys they are for. What
+/// cannot be read is told in words.
 #[must_use]
 pub fn decrypt_views(
     received: Vec<(EncryptedView, Recipients)>,
-    key: &DecryptionKey,
+    keys: &[DecryptionKey],
 ) -> (Vec<(ViewMessage, Recipients)>, Vec<String>) {
     let mut unreadable = Vec::new();
     let mut secrets: BTreeMap<Hash, Secret> = BTreeMap::new();
-    let mut agreed: Option<(Bytes, Agreement)> = None;
+    let mut unwrapping = Unwrapping { keys, ephemeral: None, agreed: BTreeMap::new() };
     for (view, _) in &received {
-        let mine = view.keys.iter().find(|wrapped| wrapped.recipient == *key.public().fingerprint());
-        let Some(WrappedKey { wrapped, .. }) = mine else { continue };
-        match unwrap(key, view, wrapped, &mut agreed) {
-            Ok(secret) => drop(secrets.insert(view.view_hash, secret)),
-            Err(why) => unreadable.push(format!("the key of view {}: {why}", view.view_hash)),
+        match unwrapping.secret(view) {
+            Some(Ok(secret)) => drop(secrets.insert(view.view_hash, secret)),
+            Some(Err(why)) => unreadable.push(format!("the key of view {}: {why}", view.view_hash)),
+            None => {}
         }
     }
     // Views that are read give the secrets of those below, in whatever order they come. Each is looked at once, however
@@ -135,28 +134,44 @@ pub fn decrypt_views(
     (opened, unreadable)
 }
 
-fn unwrap(
-    key: &DecryptionKey,
-    view: &EncryptedView,
-    wrapped: &[u8],
-    agreed: &mut Option<(Bytes, Agreement)>,
-) -> Result<Secret, String> {
-    let agreement = match agreed {
-        Some((ephemeral, agreement)) if *ephemeral == view.ephemeral => agreement,
-        // Agreeing is dear, and one message needs it once.
-        Some(_) => return Err("the request has several ephemeral keys".into()),
-        None => {
-            let agreement = key.agree(&view.ephemeral).map_err(|e| e.to_string())?;
-            &agreed.insert((view.ephemeral.clone(), agreement)).1
+/// The receiver's side of [`Wrapping`].
+struct Unwrapping<'a> {
+    keys: &'a [DecryptionKey],
+    ephemeral: Option<Bytes>,
+    agreed: BTreeMap<Fingerprint, Agreement>,
+}
+
+impl Unwrapping<'_> {
+    /// The secret of a view, from the first wrapped key that can be unwrapped; `None` if there is none for the receiver.
+    fn secret(&mut self, view: &EncryptedView) -> Option<Result<Secret, String>> {
+        let mut result = None;
+        for WrappedKey { recipient, wrapped } in &view.keys {
+            let Some(key) = self.keys.iter().find(|key| key.public().fingerprint() == recipient) else { continue };
+            match self.unwrap(key, view, wrapped) {
+                Ok(secret) => return Some(Ok(secret)),
+                Err(why) => result = Some(Err(why)),
+            }
         }
-    };
-    agreement.unwrap(view.view_hash.as_bytes(), wrapped).map_err(|e| e.to_string())
+        result
+    }
+
+    fn unwrap(&mut self, key: &DecryptionKey, view: &EncryptedView, wrapped: &[u8]) -> Result<Secret, String> {
+        // Agreeing is dear, and one message needs it once for each key.
+        if *self.ephemeral.get_or_insert_with(|| view.ephemeral.clone()) != view.ephemeral {
+            return Err("the request has several ephemeral keys".into());
+        }
+        let agreement = match self.agreed.entry(key.public().fingerprint().clone()) {
+            Entry::Occupied(agreed) => agreed.into_mut(),
+            Entry::Vacant(slot) => slot.insert(key.agree(&view.ephemeral).map_err(|e| e.to_string())?),
+        };
+        agreement.unwrap(view.view_hash.as_bytes(), wrapped).map_err(|e| e.to_string())
+    }
 }
 
 fn open(view: &EncryptedView, secret: &Secret) -> Result<LightViewTree, String> {
     let bytes = secret.open(&view.sealed).map_err(|e| e.to_string())?;
     let read = || {
-        let tree = LightViewTree::from_wire(proto::LightViewTree::decode(Bytes::from(bytes))?)?;
+        let tree = LightViewTree::from_wire(bounds::read(bytes.into(), bounds::LIGHT_VIEW)?)?;
         if tree.view_hash() != view.view_hash {
             return Err(Malformed::Bounds { field: "view_hash", why: "it is not the view's" });
         }

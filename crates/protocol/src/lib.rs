@@ -5,13 +5,16 @@
 //! [`tree`] cuts transactions into views under one root hash; [`message`] holds the contents of envelopes;
 //! [`ConfirmationRequest`] puts both together and encrypts the views; [`decrypt_views`] and
 //! [`check_recipients`] are the receivers' counterpart.
-//! [`apply_topology`] is what every member does with a manager's message.
+//! [`Rule`] names what the receivers check.
+//! [`apply_topology`] is what every member does with a manager's message. An [`Alarm`] says that somebody misbehaves.
 
+mod alarm;
 mod contract;
 mod encryption;
 pub mod message;
 mod recipients_check;
 mod request;
+mod rule;
 pub mod sequencing;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -20,8 +23,10 @@ mod tests;
 mod topology_message;
 pub mod tree;
 
+pub use alarm::Alarm;
 pub use contract::{Contract, contract_salt};
 pub use encryption::decrypt_views;
 pub use recipients_check::{ReceivedView, RecipientsCheck, check_recipients};
 pub use request::ConfirmationRequest;
-pub use topology_message::{TopologyRefused, apply_topology};
+pub use rule::Rule;
+pub use topology_message::{TopologyRefused, apply_topology, take_topology};

@@ -3,7 +3,7 @@
 //! All honest participants of a view must agree whether the view counts, so each looks only at what all of them see:
 //! the informees of the view, the recipients of its envelope, and the topology at the request.
 
-use crate::{sequencing::Recipients, tree::ViewPosition};
+use crate::{Rule, sequencing::Recipients, tree::ViewPosition};
 use base::{MemberId, ParticipantId};
 use std::collections::{BTreeMap, BTreeSet};
 use topology::Snapshot;
@@ -88,10 +88,10 @@ impl Check<'_> {
                 (Some(view), Some(element)) => {
                     let (needed, _) = self.snapshot.informee_participants(view.informees);
                     let needed: BTreeSet<_> = needed.iter().map(ParticipantId::member).collect();
-                    if !needed.is_subset(element) {
+                    if Rule::ViewRecipients.broken(!needed.is_subset(element)) {
                         let missing: Vec<_> = needed.difference(element).collect();
                         failures.push((level, format!("view {position} was not addressed to {missing:?}")));
-                    } else if needed.len() < element.len() {
+                    } else if Rule::NoOtherRecipients.broken(!element.is_subset(&needed)) {
                         self.alarms.push(format!("view {position}: somebody beyond its informees received it"));
                     }
                 }

@@ -29,6 +29,20 @@ impl ConfirmationRequest {
         Ok(Self { root_hash: built.tree.root_hash(), built, views })
     }
 
+    /// The request with a tree or recipients that somebody changed, for tests of those who check it.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn tampered(
+        mut self,
+        snapshot: topology::Snapshot<'_>,
+        secret: &Secret,
+        change: impl FnOnce(&mut Built),
+    ) -> Result<Self, BuildError> {
+        change(&mut self.built);
+        self.root_hash = self.built.tree.root_hash();
+        self.views = encrypt_views(&self.built.tree, &self.built.participants, snapshot, secret)?;
+        Ok(self)
+    }
+
     /// Names the request's content.
     #[must_use]
     pub fn root_hash(&self) -> Hash {

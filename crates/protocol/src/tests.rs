@@ -2,7 +2,7 @@ use crate::{
     ConfirmationRequest, Contract, ReceivedView, apply_topology, check_recipients, decrypt_views,
     message::{
         ConfirmationResponse, ConfirmationResponses, ConfirmationResult, EncryptedView, EnvelopeContent, LocalReject,
-        LocalVerdict, RejectReason, Signed, Verdict, signed_root_hash,
+        LocalVerdict, RejectReason, Signed, Verdict, WrappedKey, signed_root_hash,
     },
     sequencing::{Envelope, Recipients},
     testing::{Scenario, create, exercise, fetch, instance, local_id, reinterpret, secret},
@@ -48,7 +48,7 @@ fn decrypted(
     views: Vec<(EncryptedView, Recipients)>,
     participant: &ParticipantId,
 ) -> (BTreeMap<ViewPosition, (LightViewTree, Recipients)>, Vec<String>) {
-    let (views, unreadable) = decrypt_views(views, &decryption_key(participant.0.name()));
+    let (views, unreadable) = decrypt_views(views, &[decryption_key(participant.0.name())]);
     let by_position = views.into_iter().map(|(v, recipients)| (v.tree.position.clone(), (v.tree, recipients)));
     (by_position.collect(), unreadable)
 }
@@ -391,7 +391,7 @@ fn views_are_read_by_those_who_may_and_by_nobody_else() {
     // Even given all views, Carol's participant reads its own only, and the mediator's key would read none.
     let (read, unreadable) = decrypted(everything(), carols);
     assert_eq!((read.into_keys().collect::<Vec<_>>(), unreadable.len()), (vec![position(&[0, 0])], 2));
-    assert_eq!(decrypt_views(everything(), &decryption_key("mediator")).1.len(), 3);
+    assert_eq!(decrypt_views(everything(), &[decryption_key("mediator")]).1.len(), 3);
     // Nothing is wrapped that can be derived.
     let wrapped = |view: &EncryptedView| view.keys.len();
     assert_eq!(everything().iter().map(|(view, _)| wrapped(view)).collect::<Vec<_>>(), [2, 1, 2]);
@@ -412,8 +412,23 @@ fn a_view_without_a_good_key_is_told() {
     assert!(unreadable(|view| view.sealed = view.sealed.slice(1..)).contains("does not decrypt"));
     assert!(unreadable(|view| view.ephemeral = vec![4; 65].into()).contains("does not decrypt"));
     assert!(unreadable(|view| view.signature = Some(key("p0").sign(&Hash([0; 32])))).contains("top-level"));
+    // One bad key does not spoil a good one, whether for the same or for another key of the participant.
+    let more = |recipient: &str| {
+        let mut changed = view.clone();
+        for (view, _) in &mut changed {
+            let recipient = decryption_key(recipient).public().fingerprint().clone();
+            let bad = view.keys.iter().map(|key| WrappedKey { recipient: recipient.clone(), ..key.clone() });
+            let bad = bad.map(|key| WrappedKey { wrapped: flipped(&key.wrapped, 0), ..key });
+            view.keys = bad.chain(view.keys.clone()).collect();
+        }
+        decrypt_views(changed, &[decryption_key("of old"), decryption_key("p2")])
+    };
+    for recipient in ["p2", "of old"] {
+        let (read, unreadable) = more(recipient);
+        assert_eq!((read.len(), unreadable), (view.len(), vec![]));
+    }
     let twice = [view.clone(), view.clone()].concat();
-    assert_eq!(decrypt_views(twice, &decryption_key("p2")).0.len(), 2, "who sorts them notices");
+    assert_eq!(decrypt_views(twice, &[decryption_key("p2")]).0.len(), 2, "who sorts them notices");
 }
 
 #[test]
@@ -545,7 +560,7 @@ proptest! {
             }
             EnvelopeContent::View(_) => scenario.network.participants.iter().any(|participant| {
                 let views = encrypted(envelopes.clone(), participant);
-                let (opened, unreadable) = decrypt_views(views, &decryption_key(participant.0.name()));
+                let (opened, unreadable) = decrypt_views(views, &[decryption_key(participant.0.name())]);
                 let mut signatures = opened.iter().filter_map(|(view, _)| view.signature.as_ref());
                 !unreadable.is_empty() || signatures.any(|s| snapshot.verify(&member, &to_sign, s).is_err())
             }),

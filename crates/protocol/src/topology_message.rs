@@ -1,7 +1,7 @@
 //! Applying a manager's message to a member's topology (spec/protocol.md §6.7), the same way on every member.
 
-use crate::message::Signed;
-use base::{SynchronizerId, Timestamp};
+use crate::{Alarm, message::Signed};
+use base::{ErrorCode, SynchronizerId, Timestamp, codes};
 use topology::{Outcome, Rejection, StoredTransaction, TopologyContent, TopologyMessage, TopologyState, WrongSigner};
 
 /// A topology message was not applied; nothing changed.
@@ -61,6 +61,32 @@ pub fn apply_topology(
     }
     *state = first;
     Ok(outcomes)
+}
+
+/// [`apply_topology`] for members that do not ask for these transactions: what was accepted, to be stored, and an alarm
+/// for everything else; `code` is for a message that does not count at all.
+pub fn take_topology(
+    state: &mut TopologyState,
+    sequenced: Timestamp,
+    signed: &Signed<TopologyMessage>,
+    code: ErrorCode,
+) -> (Vec<StoredTransaction>, Vec<Alarm>) {
+    let (mut accepted, mut alarms) = (Vec::new(), Vec::new());
+    match apply_topology(state, sequenced, signed) {
+        Ok(outcomes) => {
+            for outcome in outcomes {
+                match outcome {
+                    Ok(stored) => accepted.push(stored),
+                    Err(rejected) => {
+                        let why = format!("a topology transaction at {sequenced}: {}", rejected.1);
+                        alarms.push(Alarm::new(codes::TOPOLOGY_TRANSACTION_INVALID, why));
+                    }
+                }
+            }
+        }
+        Err(e) => alarms.push(Alarm::new(code, e.to_string())),
+    }
+    (accepted, alarms)
 }
 
 fn caught_up(state: &mut TopologyState, sent: &[StoredTransaction]) -> Result<Vec<Outcome>, TopologyRefused> {

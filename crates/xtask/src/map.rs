@@ -162,6 +162,20 @@ fn the_lower_floors_are_pure() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Features with which tests take a safeguard away are in nobody's default and in nobody's needs.
+#[test]
+fn products_have_no_switches_for_tests() {
+    let metadata = metadata(&["--no-deps"]);
+    for package in metadata["packages"].as_array().expect("packages") {
+        let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
+        let needed = dependencies.filter(|d| d["kind"] != "dev").flat_map(|d| d["features"].as_array()).flatten();
+        let default = package["features"]["default"].as_array().into_iter().flatten();
+        let switches: Vec<_> =
+            needed.chain(default).map(text).filter(|feature| feature.contains("-for-tests")).collect();
+        assert!(switches.is_empty(), "{}: {switches:?}", package["name"]);
+    }
+}
+
 /// Two crypto libraries in one graph make every use of TLS panic.
 #[test]
 fn ring_is_absent() {

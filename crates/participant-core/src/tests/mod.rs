@@ -60,8 +60,14 @@ fn rejected(effects: &[Effect]) -> ErrorCode {
     completion(effects).outcome.as_ref().unwrap_err().code
 }
 
-fn alarms(effects: &[Effect]) -> usize {
-    effects.iter().filter(|effect| matches!(effect, Effect::Alarm(_))).count()
+fn alarms(effects: &[Effect]) -> Vec<ErrorCode> {
+    effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Alarm(alarm) => Some(alarm.code),
+            _ => None,
+        })
+        .collect()
 }
 
 fn nested(number: usize) -> (World, ConfirmationRequest) {
@@ -105,7 +111,7 @@ fn a_command_is_registered_confirmed_and_committed() {
     assert_eq!((update.changes.created.len(), update.changes.archived.len()), (3, 3));
     assert!(effects.contains(&Effect::Clean(world.now)));
     assert!(world.participant.in_flight().is_empty() && world.store.recovered.in_flight.is_empty());
-    assert_eq!(alarms(&effects), 0);
+    assert_eq!(alarms(&effects), []);
 }
 
 #[test]
@@ -338,7 +344,7 @@ fn the_interpreter_has_the_last_word() {
         assert_eq!(answer(&effects), failed);
         // Even if everybody else approves, it does not happen here.
         let effects = world.verdict(&request, id, Verdict::Approve);
-        assert!(alarms(&effects) > 0 && published(&effects).is_empty());
+        assert!(!alarms(&effects).is_empty() && published(&effects).is_empty());
     }
 }
 
@@ -354,8 +360,8 @@ fn tampered_requests_are_rejected_or_ignored() {
         let answered = (!responses(&effects).is_empty()).then(|| answer(&effects));
         (answered, alarms(&effects))
     };
-    let malformed = |code| (Some(Some(code)), 0);
-    assert_eq!(try_with(&|_, _, _| ()), (Some(None), 0));
+    let malformed = |code| (Some(Some(code)), vec![code]);
+    assert_eq!(try_with(&|_, _, _| ()), (Some(None), vec![]));
     // A view is missing, unreadable, of another request, there twice.
     assert_eq!(try_with(&|all, _, _| drop(all.remove(2))), malformed(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD));
     let spoil: &dyn Fn(&mut Vec<Envelope>, &World, &ConfirmationRequest) =
@@ -385,15 +391,23 @@ fn tampered_requests_are_rejected_or_ignored() {
     let (answered, alarms) = try_with(&|all, world, _| {
         all[2].recipients = Recipients::chain([[world.me().member()].into(), [world.me().member()].into()].into_iter());
     });
-    assert_eq!((answered, alarms > 0), (Some(Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST)), true));
-    // No root hash message, several, to somebody else: not a request.
-    assert_eq!(try_with(&|all, _, _| drop(all.remove(0))), (None, 1));
-    assert_eq!(try_with(&|all, _, _| all.push(all[0].clone())), (None, 1));
-    assert_eq!(try_with(&|all, _, _| all.truncate(1)), (None, 1));
+    assert_eq!(answered, Some(Some(codes::LOCAL_VERDICT_MALFORMED_REQUEST)));
+    assert!(alarms.contains(&codes::SYNC_SERVICE_ALARM), "{alarms:?}");
+    // No view can be used: the mediator need not wait for an answer until time is out.
+    let nothing_left = malformed(codes::LOCAL_VERDICT_MALFORMED_PAYLOAD);
+    assert_eq!(try_with(&|all, _, _| all.truncate(1)), nothing_left);
+    let spoil_all: &dyn Fn(&mut Vec<Envelope>, &World, &ConfirmationRequest) =
+        &|all, _, _| all[1..].iter_mut().for_each(|envelope| envelope.content = vec![1, 2, 3].into());
+    assert_eq!(try_with(spoil_all), nothing_left);
+    // Several root hash messages, or others listen to it: it cannot be checked, but there is a mediator to be told.
+    let bad = codes::LOCAL_VERDICT_BAD_ROOT_HASH_MESSAGES;
+    assert_eq!(try_with(&|all, _, _| all.push(all[0].clone())), malformed(bad));
     let wide: &dyn Fn(&mut Vec<Envelope>, &World, &ConfirmationRequest) = &|all, world, _| {
         all[0].recipients.trees[0].members.insert(world.scenario.network.sequencer.member());
     };
-    assert_eq!(try_with(wide), (None, 1));
+    assert_eq!(try_with(wide), malformed(bad));
+    // Nobody to tell it to: no root hash message.
+    assert_eq!(try_with(&|all, _, _| drop(all.remove(0))), (None, vec![bad]));
 }
 
 #[test]
@@ -412,13 +426,14 @@ fn forged_contracts_are_refused() {
 }
 
 /// Whether what nobody here confirms takes effect at participant `number` once it is approved, and the alarms of it.
-fn approved_elsewhere(scenario: Scenario, number: usize, request: &ConfirmationRequest) -> (bool, usize) {
+fn approved_elsewhere(scenario: Scenario, number: usize, request: &ConfirmationRequest) -> (bool, Vec<ErrorCode>) {
     let mut world = World::of(scenario, number);
     world.activate();
     let (id, effects) = world.arrive(request);
-    let before = alarms(&effects);
+    let mut all = alarms(&effects);
     let effects = world.verdict(request, id, Verdict::Approve);
-    (published(&effects).iter().any(|publish| publish.update.is_some()), before + alarms(&effects))
+    all.extend(alarms(&effects));
+    (published(&effects).iter().any(|publish| publish.update.is_some()), all)
 }
 
 /// Alice says that a contract that only Carol signs is hers, and Bob its observer: she alone confirms that she uses it.
@@ -438,9 +453,9 @@ fn forged_contracts_change_nothing_whoever_approves() {
         let request = scenario.request(&builder.finish(), 1);
         approved_elsewhere(scenario, 1, &request)
     };
-    assert_eq!(with(false), (true, 0));
+    assert_eq!(with(false), (true, vec![]));
     let (took_effect, alarms) = with(true);
-    assert!(!took_effect && alarms > 0, "{alarms} alarms");
+    assert!(!took_effect && !alarms.is_empty());
 }
 
 /// Alice archives a contract of hers that Bob observes.
@@ -464,7 +479,7 @@ fn requests_without_right_change_nothing_whoever_approves() {
         let request = ConfirmationRequest::build(input, &secret(1)).unwrap();
         approved_elsewhere(scenario, 1, &request)
     };
-    assert_eq!(with(&|_| ()), (true, 0));
+    assert_eq!(with(&|_| ()), (true, vec![]));
     let bob = Scenario::new().bob;
     let admin = |i: &mut Input<'_>| i.submitter.act_as = [i.submitter.participant.0.party()].into();
     let back = |i: &mut Input<'_>| i.participant.ledger_time = Timestamp::from_micros(-1).unwrap();
@@ -473,8 +488,19 @@ fn requests_without_right_change_nothing_whoever_approves() {
         [("authority", &admin as &dyn Fn(&mut Input<'_>)), ("a younger contract", &back), ("another's party", &foreign)]
     {
         let (took_effect, alarms) = with(change);
-        assert!(!took_effect && alarms > 0, "{name}: {alarms} alarms");
+        assert!(!took_effect && !alarms.is_empty(), "{name}");
     }
+}
+
+/// The same bytes again, from whoever, after they took effect: a mediator lets no uuid pass twice, but only for a while.
+#[test]
+fn what_exists_is_not_created_again() {
+    let (mut world, request) = nested(2);
+    let (id, _) = world.arrive(&request);
+    world.verdict(&request, id, Verdict::Approve);
+    let (_, effects) = world.arrive(&request);
+    let code = codes::LOCAL_VERDICT_CREATES_EXISTING_CONTRACTS;
+    assert_eq!((answer(&effects), alarms(&effects)), (Some(code), vec![code]));
 }
 
 /// Who only observes notices too that a contract is used a second time.
@@ -489,8 +515,7 @@ fn observers_raise_an_alarm() {
         let (id, _) = world.arrive(&request);
         alarms(&world.verdict(&request, id, Verdict::Approve))
     });
-    assert_eq!(seen[0], 0);
-    assert!(seen[1] > 0, "the second use was not noticed");
+    assert_eq!(seen, [vec![], vec![codes::SYNC_SERVICE_ALARM]], "the second use was not noticed");
 }
 
 #[test]

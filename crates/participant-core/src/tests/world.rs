@@ -136,7 +136,7 @@ impl World {
 
     /// As the shell does it: load, step, answer, store.
     pub(super) fn sequence(&mut self, event: &SequencedEvent) -> Vec<Effect> {
-        let incoming = Incoming::read(event, &decryption_key(self.me().0.name()));
+        let incoming = Incoming::read(event, &[decryption_key(self.me().0.name())]);
         let missing = self.participant.missing([&incoming]);
         let status = |id: ContractId| (id.clone(), self.store.statuses.get(&id).copied().unwrap_or_default());
         self.participant.load(missing.into_iter().map(status).collect::<Vec<_>>());

@@ -1,8 +1,9 @@
 //! Everything that can be the content of an envelope, and its encoding (spec/protocol.md §1.3, §2.6).
 //!
-//! `signed.rs` messages signed as a whole · `verdict.rs` responses and results. Reading is strict: an unknown
+//! `bounds.rs` sizes · `signed.rs` messages signed as a whole · `verdict.rs` responses and results. Reading is strict: an unknown
 //! version, kind or code, a missing field or anything oversized is an error, never a guess.
 
+pub(crate) mod bounds;
 mod signed;
 mod verdict;
 
@@ -146,7 +147,7 @@ impl EnvelopeContent {
 
     /// Reads an envelope's bytes. Signatures are not verified here.
     pub fn decode(bytes: Bytes) -> Result<Self, Malformed> {
-        let message = proto::EnvelopeContent::decode(bytes)?;
+        let message: proto::EnvelopeContent = bounds::read(bytes, bounds::ENVELOPE)?;
         Malformed::check_version("envelope content", message.version, VERSION)?;
         match message.content.ok_or(Malformed::Missing("content"))? {
             Content::Informee(message) => from_informee(message),
@@ -207,7 +208,7 @@ impl WrappedKey {
 }
 
 fn from_signed(message: &proto::SignedMessage) -> Result<EnvelopeContent, Malformed> {
-    let typed = proto::TypedMessage::decode(message.content.clone())?;
+    let typed: proto::TypedMessage = bounds::read(message.content.clone(), bounds::TYPED)?;
     Malformed::check_version("signed message", typed.version, VERSION)?;
     Ok(match &typed.message.ok_or(Malformed::Missing("message"))? {
         Typed::Responses(m) => EnvelopeContent::Responses(Signed::received(m.try_into()?, message)?),

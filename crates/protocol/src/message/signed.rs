@@ -9,7 +9,7 @@ use topology::{Malformed, RegisterResponse, Snapshot, TopologyMessage, WrongSign
 use wire::concordat::protocol::v1::{self as proto, typed_message::Message as Typed};
 
 /// Signatures on one message: as many as a group of mediators may have members.
-const MAX_SIGNATURES: usize = 100;
+pub(super) const MAX_SIGNATURES: usize = 100;
 
 /// A kind of message that is signed.
 pub trait SignedContent: Sized {

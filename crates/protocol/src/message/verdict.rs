@@ -22,6 +22,11 @@ pub struct LocalReject {
 }
 
 /// The codes that a local verdict may carry.
+///
+/// Of the field's (spec/protocol.md §2.11) these are left out, because nothing here can have them as a reason:
+/// `LOCKED_KEYS`, `DUPLICATE_KEY` and `INCONSISTENT_KEY` are about contract keys, which views do not have, and
+/// `MAX_RECORD_TIME_EXCEEDED` is about transactions that parties sign themselves, which no submission has. `TIMEOUT` is
+/// what a participant says to itself when no verdict comes; it is in no response.
 pub const LOCAL_CODES: &[ErrorCode] = &[
     codes::LOCAL_VERDICT_LOCKED_CONTRACTS,
     codes::LOCAL_VERDICT_INACTIVE_CONTRACTS,
@@ -36,6 +41,9 @@ pub const LOCAL_CODES: &[ErrorCode] = &[
 ];
 
 /// The codes that a mediator's rejection may carry.
+///
+/// `MEDIATOR_INTERNAL_ERROR` is read and never written: decisions here are total functions of what was sequenced, and a
+/// mediator that cannot store one stops and leaves it to its successor instead of rejecting.
 pub const MEDIATOR_CODES: &[ErrorCode] = &[
     codes::MEDIATOR_SAYS_TX_TIMED_OUT,
     codes::MEDIATOR_INVALID_MESSAGE,
@@ -136,9 +144,19 @@ impl LocalReject {
     }
 }
 
+impl ConfirmationResponse {
+    /// That the request as a whole is malformed, on behalf of everybody for whom the sender may speak.
+    #[must_use]
+    pub fn malformed(reject: LocalReject) -> Self {
+        Self { verdict: LocalVerdict::Reject(reject), parties: Parties::new(), view: None }
+    }
+}
+
 /// Bytes of a text for people, and how many contract ids one rejection may list.
 const MAX_DETAILS: usize = 10_000;
-const MAX_RESOURCES: usize = 1_000;
+pub(super) const MAX_RESOURCES: usize = 1_000;
+/// Parties for which one participant may answer about one view.
+pub(super) const MAX_PARTIES: usize = 10_000;
 
 fn code(id: &str, known: &[ErrorCode]) -> Result<ErrorCode, Malformed> {
     let unknown = Malformed::Bounds { field: "code", why: "the code is unknown to this version" };

@@ -8,7 +8,7 @@ use super::{
     metadata::{CommonMetadata, ParticipantMetadata, SubmitterMetadata},
     view::{Action, CreatedContract, InputContract, View, ViewCommonData, ViewParticipantData, ViewPosition},
 };
-use crate::{Contract, contract_salt};
+use crate::{Contract, Rule, contract_salt};
 use base::{Coded, ContractId, ErrorCode, Hash, PackageId, ParticipantId, Timestamp, codes};
 use std::collections::{BTreeMap, BTreeSet};
 use topology::Snapshot;
@@ -156,7 +156,7 @@ pub fn rebuild(
 ) -> Result<Rebuilt, BuildError> {
     let admin = submitter.map(|submitter| submitter.participant.0.party());
     let decomposition = decompose(transaction, snapshot, Roots::Part(position), admin.as_ref())?;
-    check_vetting(transaction, &decomposition, snapshot)?;
+    Rule::Vetting.check(check_vetting(transaction, &decomposition, snapshot))?;
     let all = received.all(position);
     let salts: BTreeMap<_, _> =
         all.iter().map(|(p, view)| (p, (view.common.value().salt, view.data.value().salt))).collect();
