@@ -202,7 +202,9 @@ impl Audit {
     /// A member sends this; these are the verdicts that are stored.
     pub(crate) fn sends(&mut self, submission: &Submission, stored: &BTreeMap<RequestId, (Decision, bool)>) {
         for envelope in &submission.batch {
-            let Ok(EnvelopeContent::Result(signed)) = EnvelopeContent::decode(envelope.content.clone()) else { continue };
+            let Ok(EnvelopeContent::Result(signed)) = EnvelopeContent::decode(envelope.content.clone()) else {
+                continue;
+            };
             let result = signed.content();
             match stored.get(&result.request) {
                 None => self.violated(format_args!("the verdict on {} is sent before it is stored", result.request)),
@@ -241,7 +243,8 @@ impl Audit {
         if open > 0 {
             self.violated(format_args!("{open} submissions were never completed"));
         }
-        let updates: Vec<Vec<_>> = tables.participants.iter().map(crate::database::ParticipantTables::updates).collect();
+        let updates: Vec<Vec<_>> =
+            tables.participants.iter().map(crate::database::ParticipantTables::updates).collect();
         if updates.windows(2).any(|pair| pair[0] != pair[1]) {
             self.violated(format_args!("the participants' updates differ"));
         }

@@ -3,11 +3,7 @@
 //! A task belongs to a process. A process that crashes loses its tasks wherever they stand; one that is paused keeps
 //! them and polls none, so it goes on later as if no time had passed: a zombie.
 
-use crate::{
-    audit::Audit,
-    rng::Rng,
-    trace::Trace,
-};
+use crate::{audit::Audit, rng::Rng, trace::Trace};
 use futures::future::{Either, select};
 use std::{
     cell::{Cell, RefCell},

@@ -98,6 +98,51 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
+/// What happened under many seeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Simulated time, of all seeds.
+    pub simulated: Duration,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Totals {
+    /// One more seed.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.simulated += outcome.simulated;
+        let own = [
+            ("seeds", 1),
+            ("steps", outcome.steps),
+            ("lines of the trace", outcome.events),
+            ("commands", outcome.commands),
+            ("seeds with a violation", u64::from(outcome.violation.is_some())),
+        ];
+        for (what, count) in own.into_iter().chain(outcome.counters.iter().map(|(what, count)| (*what, *count))) {
+            *self.counts.entry(what).or_default() += count;
+        }
+    }
+
+    /// The same of other seeds.
+    pub fn merge(&mut self, other: &Self) {
+        self.simulated += other.simulated;
+        for (what, count) in &other.counts {
+            *self.counts.entry(what).or_default() += count;
+        }
+    }
+
+    /// How often this happened.
+    #[must_use]
+    pub fn count(&self, what: &str) -> u64 {
+        self.counts.get(what).copied().unwrap_or(0)
+    }
+
+    /// Everything that was counted.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let simulated = ("simulated seconds", self.simulated.as_secs());
+        [simulated].into_iter().chain(self.counts.iter().map(|(what, count)| (*what, *count)))
+    }
+}
+
 /// The simulated world.
 struct World {
     sim: Sim,

@@ -1,8 +1,11 @@
 //! What processes ask each other.
 
 use crate::workload::Command;
-use base::{ErrorCode, MemberId, Timestamp, SubmissionId, UpdateId};
-use protocol::{Contract, sequencing::{SequencedEvent, Submission}};
+use base::{ErrorCode, MemberId, SubmissionId, Timestamp, UpdateId};
+use protocol::{
+    Contract,
+    sequencing::{SequencedEvent, Submission},
+};
 use std::rc::Rc;
 
 pub(crate) enum Request {

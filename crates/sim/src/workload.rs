@@ -7,7 +7,9 @@ use participant_core::Reinterpret;
 use protocol::{
     ConfirmationRequest, Contract,
     testing::{Scenario, create, exercise, instance},
-    tree::{Action, CommonMetadata, DeduplicationPeriod, Input, ParticipantMetadata, RequestUuid, Salt, SubmitterMetadata},
+    tree::{
+        Action, CommonMetadata, DeduplicationPeriod, Input, ParticipantMetadata, RequestUuid, Salt, SubmitterMetadata,
+    },
 };
 use std::{collections::BTreeMap, time::Duration};
 use topology::StoredTransaction;

@@ -1,10 +1,7 @@
 //! A process's end of the database.
 
 use crate::{
-    database::{
-        Committed, DbError, Guard, Life, Mode, Resource, Server, Tables, Write,
-        tables::Instance,
-    },
+    database::{Channel, Committed, DbError, Guard, Life, Mode, Resource, Server, Tables, Write, tables::Instance},
     executor::{Host, Signal},
 };
 use base::Timestamp;
@@ -103,11 +100,11 @@ impl Db {
         self.ask(look).await.unwrap_or(false)
     }
 
-    pub(crate) fn notify(&self) {
+    pub(crate) fn notify(&self, channel: Channel) {
         let server = self.server.clone();
         let tell = async move {
             server.up()?;
-            server.notify();
+            server.notify(channel);
             Ok(())
         };
         let (db, host) = (self.clone(), self.host.clone());
@@ -117,8 +114,8 @@ impl Db {
         });
     }
 
-    pub(crate) fn listen(&self, signal: Signal) {
-        self.server.listen(self.host.process, signal);
+    pub(crate) fn listen(&self, channel: Channel, signal: Signal) {
+        self.server.listen(self.host.process, self.instance, channel, signal);
     }
 
     /// A session of one's own.
@@ -130,7 +127,6 @@ impl Db {
         let closed = closed.map(|_| ()).boxed_local().shared();
         Ok(Session { db: self.clone(), id, closed })
     }
-
 }
 
 /// A connection of its own to the server. Whatever was locked through it is free when it ends, from either side.

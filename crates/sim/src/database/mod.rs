@@ -35,6 +35,15 @@ impl DbError {
     }
 }
 
+/// What is told after a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// There are new events.
+    Events,
+    /// Only a watermark has moved.
+    Watermarks,
+}
+
 /// A transaction that committed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Committed {

@@ -2,7 +2,7 @@
 
 use crate::{
     database::{
-        Committed, DbError, Guard, Life, Mode, Resource, Tables, Write,
+        Channel, Committed, DbError, Guard, Life, Mode, Resource, Tables, Write,
         locks::{Locks, Owner},
         tables::Instance,
     },
@@ -36,7 +36,7 @@ pub(crate) struct Server {
     pub(crate) locks: RefCell<Locks>,
     sessions: RefCell<BTreeMap<Owner, Open>>,
     transactions: RefCell<BTreeMap<Owner, Running>>,
-    listeners: RefCell<BTreeMap<ProcessId, Signal>>,
+    listeners: RefCell<Vec<Listener>>,
     is_up: Cell<bool>,
     /// Statements take so many times as long.
     pub(crate) slowness: Cell<u32>,
@@ -53,13 +53,26 @@ struct Open {
     alive: oneshot::Sender<()>,
 }
 
+struct Listener {
+    process: ProcessId,
+    instance: Instance,
+    channel: Channel,
+    signal: Signal,
+}
+
 struct Running {
     instance: Instance,
     cancel: oneshot::Sender<()>,
 }
 
 impl Server {
-    pub(crate) fn new(host: Host, network: Network, tables: Tables, start: Timestamp, mutant: Option<Mutant>) -> Rc<Self> {
+    pub(crate) fn new(
+        host: Host,
+        network: Network,
+        tables: Tables,
+        start: Timestamp,
+        mutant: Option<Mutant>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             host,
             network,
@@ -101,7 +114,12 @@ impl Server {
         Ok(look(&self.tables.borrow()))
     }
 
-    pub(crate) async fn commit(&self, instance: Instance, guard: Guard, writes: Vec<Write>) -> Result<Committed, DbError> {
+    pub(crate) async fn commit(
+        &self,
+        instance: Instance,
+        guard: Guard,
+        writes: Vec<Write>,
+    ) -> Result<Committed, DbError> {
         self.transaction(instance, |owner| self.execute(owner, guard, writes)).await
     }
 
@@ -200,7 +218,12 @@ impl Server {
         Ok(Committed { now: self.now(), rows })
     }
 
-    pub(crate) fn open(&self, process: ProcessId, instance: Instance, alive: oneshot::Sender<()>) -> Result<Owner, DbError> {
+    pub(crate) fn open(
+        &self,
+        process: ProcessId,
+        instance: Instance,
+        alive: oneshot::Sender<()>,
+    ) -> Result<Owner, DbError> {
         self.up()?;
         let session = self.host.sim.unique();
         self.sessions.borrow_mut().insert(session, Open { process, instance, alive });
@@ -276,14 +299,17 @@ impl Server {
         self.is_up.set(true);
     }
 
-    pub(crate) fn listen(&self, process: ProcessId, signal: Signal) {
-        self.listeners.borrow_mut().insert(process, signal);
+    pub(crate) fn listen(&self, process: ProcessId, instance: Instance, channel: Channel, signal: Signal) {
+        let mut listeners = self.listeners.borrow_mut();
+        // Those of the process's earlier lives are gone.
+        listeners.retain(|listener| listener.process != process || listener.instance == instance);
+        listeners.push(Listener { process, instance, channel, signal });
     }
 
     /// Tells everyone who listens that there is something new; who does not hear it looks by itself after a while.
-    pub(crate) fn notify(&self) {
-        for (process, signal) in &*self.listeners.borrow() {
-            let (network, process, signal) = (self.network.clone(), *process, signal.clone());
+    pub(crate) fn notify(&self, channel: Channel) {
+        for listener in self.listeners.borrow().iter().filter(|listener| listener.channel == channel) {
+            let (network, process, signal) = (self.network.clone(), listener.process, listener.signal.clone());
             self.host.spawn(async move {
                 if network.transit(crate::DATABASE, process).await {
                     signal.raise();

@@ -4,11 +4,7 @@ use crate::{messages::Fate, mutant::Mutant};
 use base::{ContractId, Hash, MemberId, MessageId, SubmissionId, Timestamp, UpdateId};
 use mediator_core::{Decision, UsedUuid};
 use participant_core::{Completion, ContractStatus, Effect, InFlight, Publish, Update, deduplication::Acceptance};
-use protocol::{
-    Contract,
-    message::RequestId,
-    tree::RequestUuid,
-};
+use protocol::{Contract, message::RequestId, tree::RequestUuid};
 use sequencer_core::{Beat, StoredEvent, Watermark};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -91,11 +87,21 @@ pub(crate) enum Write {
     Events(Vec<Rc<EventRow>>),
     Beat(Beat),
     KnockOut(Life),
-    FirstBeat { node: usize, holder: Holder },
-    NextBeat { node: usize, session: u64 },
+    FirstBeat {
+        node: usize,
+        holder: Holder,
+    },
+    NextBeat {
+        node: usize,
+        session: u64,
+    },
     Mediator(Rc<Vec<mediator_core::Effect>>),
     /// Effects, and the offset of the first entry among them.
-    Participant { number: usize, effects: Rc<Vec<Effect>>, offset: usize },
+    Participant {
+        number: usize,
+        effects: Rc<Vec<Effect>>,
+        offset: usize,
+    },
 }
 
 /// A statement that cannot be executed; nothing of its transaction is.
@@ -143,7 +149,8 @@ impl Tables {
         let later = self.events.range(start..).map(|(_, row)| row);
         let rows: Vec<_> =
             later.take_while(|row| row.stored.timestamp <= bound).filter(is_for).take(limit).cloned().collect();
-        let previous = self.events.range(..start).rev().map(|(_, row)| row).find(is_for).map(|row| row.stored.timestamp);
+        let previous =
+            self.events.range(..start).rev().map(|(_, row)| row).find(is_for).map(|row| row.stored.timestamp);
         let is_there = from.is_none() || self.events.get(&start).is_some_and(|row| row.members.contains(member));
         // What is there but above the bound of this reader comes when that has moved.
         is_there.then_some((previous, rows))

@@ -14,10 +14,7 @@ use crate::{
 use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture};
 use mediator_core::{Decision, Effect, Mediator};
 use protocol::{message::Signed, sequencing::Submission};
-use std::{
-    rc::Rc,
-    time::Duration,
-};
+use std::{rc::Rc, time::Duration};
 use topology::testing::key;
 
 const BATCH: usize = 100;

@@ -8,10 +8,7 @@ use crate::{
     network::CallError,
 };
 use base::{ErrorCode, MemberId, Timestamp};
-use futures::{
-    channel::mpsc,
-    future::select,
-};
+use futures::{channel::mpsc, future::select};
 use protocol::sequencing::{SequencedEvent, Submission};
 use sequencer_client::TickPlanner;
 use std::{

@@ -78,9 +78,8 @@ impl Part for ParticipantPart {
     fn work(self: Rc<Self>, host: Host, epoch: i64, activated: Box<dyn FnOnce()>) -> LocalBoxFuture<'static, ()> {
         async move {
             let number = self.number;
-            let stored = self.db.query(move |tables| {
-                tables.participants.get(number).map(|t| (t.recovered(), t.ledger.len()))
-            });
+            let stored =
+                self.db.query(move |tables| tables.participants.get(number).map(|t| (t.recovered(), t.ledger.len())));
             let Ok(Some((mut stored, next_offset))) = stored.await else { return };
             let setup = &self.world.setup;
             stored.topology.clone_from(&setup.topology);
@@ -350,7 +349,8 @@ impl ParticipantPart {
 
     async fn acceptance(&self, change: Hash) -> Result<Option<Acceptance>, DbError> {
         let number = self.number;
-        let look = move |tables: &crate::database::Tables| tables.participants.get(number)?.acceptances.get(&change).cloned();
+        let look =
+            move |tables: &crate::database::Tables| tables.participants.get(number)?.acceptances.get(&change).cloned();
         self.db.query(look).await
     }
 

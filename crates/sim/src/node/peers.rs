@@ -1,7 +1,7 @@
 //! Watching the other sequencers, so that a dead one holds nobody's readers up.
 
 use crate::{
-    database::{DbError, Guard, Life, Mode, Resource, Write},
+    database::{Channel, DbError, Guard, Life, Mode, Resource, Write},
     executor::Host,
     node::sequencer::Sequencer,
 };
@@ -66,7 +66,8 @@ async fn look(
             Watched { life, watch }
         });
     }
-    let online = |beat: &&Beat| rows.iter().any(|r| r.life.index == beat.index && r.life.incarnation == beat.incarnation);
+    let online =
+        |beat: &&Beat| rows.iter().any(|r| r.life.index == beat.index && r.life.incarnation == beat.incarnation);
     let beats: Vec<Beat> = beats.values().filter(online).copied().collect();
     for dead in judge.observe(&beats, host.monotonic()) {
         let life = Life { index: dead.index, incarnation: dead.incarnation };
@@ -89,6 +90,6 @@ async fn knock_out(sequencer: &Sequencer, life: Life, why: &str) {
     if committed.is_ok_and(|committed| committed.rows > 0) {
         sequencer.host.note(format_args!("{life:?} is marked offline: {why}"));
         sequencer.world.sim.audit(|audit| audit.count("sequencer marked offline"));
-        sequencer.db.notify();
+        sequencer.db.notify(Channel::Watermarks);
     }
 }

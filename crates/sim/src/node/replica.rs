@@ -1,11 +1,6 @@
 //! Carries out what `replica-core` decides, as `node` does it.
 
-use crate::{
-    World,
-    database::Db,
-    executor::Host,
-    node::election::Contest,
-};
+use crate::{World, database::Db, executor::Host, node::election::Contest};
 use futures::{StreamExt as _, channel::mpsc, future::LocalBoxFuture};
 use replica_core::{Effect, Event, Handover, Replica, Role};
 use std::{cell::Cell, rc::Rc, time::Duration};

@@ -3,10 +3,13 @@
 
 use crate::{
     World,
-    database::{Db, DbError, EventRow, Life, Mode, Resource, Session, Tables},
+    database::{Channel, Db, DbError, EventRow, Life, Mode, Resource, Session, Tables},
     executor::{Host, Signal},
     messages::{NotSent, Reply, Request},
-    node::{peers, writer::{Submitted, Writer}},
+    node::{
+        peers,
+        writer::{SAFETY_NET, Submitted, Writer},
+    },
 };
 use base::{Coded as _, MemberId, Timestamp};
 use futures::{
@@ -26,8 +29,6 @@ use std::{
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long to wait for an index that somebody may hold, before the next is tried.
 const CLAIM_PATIENCE: Duration = Duration::from_millis(100);
-/// Whoever has heard nothing looks by itself.
-const LOOK: Duration = Duration::from_millis(250);
 /// How long a subscriber waits for something new before it is told that there is nothing.
 const WAIT: Duration = Duration::from_secs(1);
 const SEND_DEADLINE: Duration = Duration::from_secs(10);
@@ -47,16 +48,20 @@ pub(crate) struct Sequencer {
     begun: Timestamp,
     safe: Cell<Timestamp>,
     moved: Signal,
-    /// Something new in the database.
-    pub(crate) told: Signal,
+    /// Raised after a transaction with events.
+    pub(crate) events: Signal,
+    /// Raised after a transaction of any sequencer.
+    told: Signal,
 }
 
 impl Sequencer {
     /// The life of the process.
     pub(crate) async fn run(world: Rc<World>, host: Host) {
         let db = Db::new(&host, &world.server);
-        let told = Signal::default();
-        db.listen(told.clone());
+        let (events, told) = (Signal::default(), Signal::default());
+        db.listen(Channel::Events, events.clone());
+        db.listen(Channel::Events, told.clone());
+        db.listen(Channel::Watermarks, told.clone());
         let mut calls = world.network.open(&host);
         let (epochs, safe, now) = loop {
             if let Ok((epochs, safe)) = db.query(|tables| (tables.latest_epochs(), tables.safe())).await
@@ -79,6 +84,7 @@ impl Sequencer {
             begun: safe,
             safe: Cell::new(safe),
             moved: Signal::default(),
+            events,
             told,
             world,
             host,
@@ -114,7 +120,7 @@ impl Sequencer {
             Ok(claimed) => claimed,
             Err(error) => return error,
         };
-        self.db.notify();
+        self.db.notify(Channel::Watermarks);
         let scope = self.host.child();
         scope.spawn(peers::beat(self.clone(), scope.clone(), life));
         scope.spawn(peers::watch(self.clone(), scope.clone(), life));
@@ -179,7 +185,7 @@ impl Sequencer {
                     continue;
                 }
             }
-            let _ = self.host.within(LOOK, self.told.after(seen)).await;
+            let _ = self.host.within(SAFETY_NET, self.told.after(seen)).await;
         }
     }
 

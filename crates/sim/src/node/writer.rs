@@ -1,7 +1,7 @@
 //! The writer of one incarnation: the only one that assigns timestamps and moves the watermark of its sequencer.
 
 use crate::{
-    database::{Committed, DbError, EventRow, Guard, Life, Write},
+    database::{Channel, Committed, DbError, EventRow, Guard, Life, Write},
     messages::NotSent,
     node::sequencer::Sequencer,
 };
@@ -13,9 +13,11 @@ use futures::{
 };
 use protocol::sequencing::Submission;
 use sequencer_core::{Decision, Sequencing, SequencingClock, StoredEvent};
-use std::{collections::BTreeSet, pin::pin, rc::Rc};
+use std::{collections::BTreeSet, pin::pin, rc::Rc, time::Duration};
 
 const BATCH: usize = 200;
+/// Whoever has heard nothing looks by itself.
+pub(crate) const SAFETY_NET: Duration = Duration::from_secs(1);
 
 /// An admitted submission on its way to the writer.
 pub(crate) struct Submitted {
@@ -33,10 +35,11 @@ pub(crate) struct Writer {
 impl Writer {
     /// Ends with the error that makes this incarnation unfit to go on.
     pub(crate) async fn run(mut self, inbox: &mut mpsc::UnboundedReceiver<Submitted>) -> DbError {
-        let told = self.sequencer.told.clone();
+        let told = self.sequencer.events.clone();
         let mut seen = told.version();
+        let host = self.sequencer.host.clone();
         loop {
-            let first = match select(inbox.next(), pin!(told.after(seen))).await {
+            let first = match select(inbox.next(), pin!(host.within(SAFETY_NET, told.after(seen)))).await {
                 Either::Left((Some(first), _)) => Some(first),
                 Either::Left((None, _)) => return DbError::Unavailable,
                 Either::Right(_) => None,
@@ -71,19 +74,20 @@ impl Writer {
     /// Another sequencer has events above our watermark: move it, so that readers may see them.
     async fn follow(&mut self) -> Result<(), DbError> {
         let last = self.sequencer.db.query(|tables| tables.events.last_key_value().map(|(at, _)| *at)).await?;
-        if last.is_none_or(|last| last < self.sequencing.last()) {
-            return Ok(());
-        }
         let now = self.now();
-        let tick = self.sequencing.tick(now);
-        self.advance(tick, tick, Vec::new()).await
+        match last.and_then(|event| self.sequencing.follow(event, now)) {
+            Some(tick) => self.advance(tick, tick, Vec::new()).await,
+            None => Ok(()),
+        }
     }
 
     async fn advance(&mut self, first: Timestamp, last: Timestamp, rows: Vec<Rc<EventRow>>) -> Result<(), DbError> {
         let guard = Guard::Incarnation { life: self.life, first, last };
+        let channel = if rows.is_empty() { Channel::Watermarks } else { Channel::Events };
         let Committed { now, .. } = self.sequencer.db.commit(guard, vec![Write::Events(rows)]).await?;
+        self.sequencing.stored();
         self.clock.observe(now, self.sequencer.host.monotonic());
-        self.sequencer.db.notify();
+        self.sequencer.db.notify(channel);
         Ok(())
     }
 
