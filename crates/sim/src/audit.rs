@@ -1,10 +1,7 @@
 //! What must hold at every moment (spec/reliability.md §3.1), judged from outside: by what the database commits, what
 //! sequencers read, what members receive, and what clients are told. And what must have happened at least sometimes.
 
-use crate::{
-    database::{EventRow, Guard, Tables, Write},
-    executor::ProcessId,
-};
+use crate::database::{EventRow, Guard, Tables, Write};
 use base::{ContractId, Hash, MemberId, MessageId, SubmissionId, Timestamp, UpdateId};
 use mediator_core::Decision;
 use participant_core::{Effect, Publish};
@@ -15,10 +12,21 @@ use protocol::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Arguments,
+    ops::{Bound, RangeInclusive},
+    rc::Rc,
+    time::Duration,
 };
 
-/// Names an event: when, by whom, under what id.
-type EventName = (Timestamp, MemberId, MessageId);
+/// In peace an event is seen by then: the safety nets of writer and reader, one after the other, and some time to spare.
+const PROMPT: Duration = Duration::from_secs(4);
+
+/// Names an event: by whom, under what id.
+type EventName = (MemberId, MessageId);
+
+fn name(row: &EventRow) -> EventName {
+    let submission = &row.stored.submission;
+    (submission.sender.clone(), submission.message_id.clone())
+}
 
 #[derive(Default)]
 pub(crate) struct Audit {
@@ -29,11 +37,13 @@ pub(crate) struct Audit {
     /// The last incarnation that wrote under each index.
     incarnations: BTreeMap<u32, i64>,
     /// The one order of all events, as the first that read them saw it.
-    order: Vec<EventName>,
-    /// How far each sequencer has read in it.
-    readers: BTreeMap<ProcessId, usize>,
+    order: BTreeMap<Timestamp, EventName>,
+    /// After what each life of a sequencer began to read, and how far it came.
+    readers: BTreeMap<u64, RangeInclusive<Timestamp>>,
     /// Up to here readers have taken the order for complete.
     read_up_to: Option<Timestamp>,
+    /// Events that no sequencer has read yet, with the moment in which they were committed.
+    unread: BTreeMap<Timestamp, Duration>,
     /// What each member received: at what time, after which event, and how many envelopes.
     streams: BTreeMap<MemberId, BTreeMap<Timestamp, (Option<Timestamp>, usize)>>,
     verdicts: BTreeMap<RequestId, Vec<u8>>,
@@ -68,7 +78,7 @@ impl Audit {
     }
 
     /// A transaction committed; this is what it left.
-    pub(crate) fn committed(&mut self, guard: Guard, writes: &[Write], tables: &Tables) {
+    pub(crate) fn committed(&mut self, now: Duration, guard: Guard, writes: &[Write], tables: &Tables) {
         match guard {
             Guard::Epoch { node, epoch } => {
                 self.count("commit");
@@ -84,7 +94,7 @@ impl Audit {
         }
         for write in writes {
             match write {
-                Write::Events(rows) => rows.iter().for_each(|row| self.sequenced(row)),
+                Write::Events(rows) => rows.iter().for_each(|row| self.sequenced(now, row)),
                 Write::Participant { number, effects, .. } => {
                     effects.iter().for_each(|effect| self.participant(*number, effect));
                 }
@@ -93,8 +103,9 @@ impl Audit {
         }
     }
 
-    fn sequenced(&mut self, row: &EventRow) {
+    fn sequenced(&mut self, now: Duration, row: &EventRow) {
         self.count("event");
+        self.unread.insert(row.stored.timestamp, now);
         let (life, time) = (row.life, row.stored.timestamp);
         let last = self.incarnations.entry(life.index).or_default();
         *last = (*last).max(life.incarnation);
@@ -165,29 +176,47 @@ impl Audit {
     }
 
     /// A sequencer begins to read after `after`.
-    pub(crate) fn reader(&mut self, reader: ProcessId, after: Timestamp) {
-        let position = self.order.partition_point(|event| event.0 <= after);
-        self.readers.insert(reader, position);
+    pub(crate) fn reader(&mut self, reader: u64, after: Timestamp) {
+        self.readers.insert(reader, after..=after);
+        self.read_up_to = self.read_up_to.max(Some(after));
     }
 
     /// A sequencer has read these events, and knows that there is nothing else up to `bound`.
-    pub(crate) fn read(&mut self, reader: ProcessId, events: &[std::rc::Rc<EventRow>], bound: Timestamp) {
-        let Some(mut position) = self.readers.get(&reader).copied() else { return };
-        for row in events {
-            let submission = &row.stored.submission;
-            let name = (row.stored.timestamp, submission.sender.clone(), submission.message_id.clone());
-            match self.order.get(position) {
-                None => self.order.push(name),
-                Some(known) if *known == name => {}
-                Some(known) => {
-                    let known = known.clone();
-                    self.violated(format_args!("one sequencer reads {name:?} where another read {known:?}"));
-                }
-            }
-            position += 1;
+    pub(crate) fn read(&mut self, reader: u64, events: &[Rc<EventRow>], bound: Timestamp) {
+        let Some(read) = self.readers.get(&reader).cloned() else { return };
+        let after = *read.end();
+        let names: BTreeMap<Timestamp, EventName> =
+            events.iter().map(|row| (row.stored.timestamp, name(row))).collect();
+        let known = self.order.range((Bound::Excluded(after), Bound::Included(bound)));
+        let mut differing = known.filter(|(time, name)| names.get(time) != Some(name));
+        if let Some((time, name)) = differing.next().map(|(time, name)| (*time, name.clone())) {
+            let got = names.get(&time);
+            return self.violated(format_args!("a sequencer reads {got:?} at {time}, another one had read {name:?}"));
         }
-        self.readers.insert(reader, position);
+        for (time, name) in names {
+            let missed = self.readers.iter().any(|(other, read)| {
+                *other != reader && *read.start() < time && time <= *read.end() && !self.order.contains_key(&time)
+            });
+            if missed {
+                return self.violated(format_args!("a sequencer reads {name:?} at {time}, another one had not"));
+            }
+            self.order.insert(time, name);
+        }
+        self.readers.insert(reader, *read.start()..=after.max(bound));
         self.read_up_to = self.read_up_to.max(Some(bound));
+        self.unread.retain(|time, _| *time > bound);
+    }
+
+    /// Nothing is broken, so nothing may be held up.
+    pub(crate) fn in_peace(&mut self, now: Duration) {
+        if let Some((time, since)) = self.unread.first_key_value()
+            && now.saturating_sub(*since) > PROMPT
+        {
+            let (time, since) = (*time, *since);
+            self.violated(format_args!(
+                "event {time} has been there for {PROMPT:?}, since {since:?}, and nobody sees it"
+            ));
+        }
     }
 
     /// A member has received the next event of its stream.

@@ -58,6 +58,9 @@ const CLIENTS: usize = 3;
 /// How long the network may take to come to rest after the last fault.
 const HEALING: Duration = Duration::from_secs(240);
 
+/// After the last fault has begun, until it is over and everybody has noticed.
+const AFTERMATH: Duration = Duration::from_secs(30);
+
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -183,6 +186,9 @@ impl Simulator {
         let end = options.faults + HEALING;
         while sim.audit(|audit| audit.violation().is_none()) && world.unrest().is_some() && sim.now() < end {
             sim.run_until(sim.now() + Duration::from_secs(1));
+            if sim.now() > options.faults + AFTERMATH {
+                sim.audit(|audit| audit.in_peace(sim.now()));
+            }
         }
         world.judge();
         let outcome = Outcome {

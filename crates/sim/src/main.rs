@@ -97,6 +97,10 @@ enum MutantName {
     VerdictBeforeStored,
     /// Whether a command was accepted is asked before it is registered, not in the same step.
     DeduplicationOutside,
+    /// Sequencers follow the events of others no further than their own clock.
+    FollowsOwnClock,
+    /// Members whose request for a time proof is refused ask again by the same clock.
+    KeepsItsTime,
 }
 
 impl From<MutantName> for Mutant {
@@ -107,6 +111,8 @@ impl From<MutantName> for Mutant {
             MutantName::NoIncarnation => Self::NoIncarnation,
             MutantName::VerdictBeforeStored => Self::VerdictBeforeStored,
             MutantName::DeduplicationOutside => Self::DeduplicationOutside,
+            MutantName::FollowsOwnClock => Self::FollowsOwnClock,
+            MutantName::KeepsItsTime => Self::KeepsItsTime,
         }
     }
 }

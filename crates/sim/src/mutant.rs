@@ -13,16 +13,22 @@ pub enum Mutant {
     VerdictBeforeStored,
     /// Whether a command was accepted is asked before it is registered, not in the same step.
     DeduplicationOutside,
+    /// Sequencers follow the events of others no further than their own clock, and trust what they failed to store.
+    FollowsOwnClock,
+    /// Members whose request for a time proof is refused ask again by the same clock.
+    KeepsItsTime,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::NoFence,
         Self::PlainReadFence,
         Self::NoIncarnation,
         Self::VerdictBeforeStored,
         Self::DeduplicationOutside,
+        Self::FollowsOwnClock,
+        Self::KeepsItsTime,
     ];
 
     /// As it is typed.
@@ -34,6 +40,8 @@ impl Mutant {
             Self::NoIncarnation => "no-incarnation",
             Self::VerdictBeforeStored => "verdict-before-stored",
             Self::DeduplicationOutside => "deduplication-outside",
+            Self::FollowsOwnClock => "follows-own-clock",
+            Self::KeepsItsTime => "keeps-its-time",
         }
     }
 }

@@ -52,6 +52,20 @@ fn a_seed_is_a_history() {
     assert_ne!(first.hash, run(8).hash);
 }
 
+#[test]
+fn events_that_nobody_sees_are_noticed() {
+    let (seed, violation) = noticed(Mutant::FollowsOwnClock);
+    println!("seed {seed}: {violation}");
+    assert!(violation.contains("nobody sees it"), "{violation}");
+}
+
+#[test]
+fn a_member_that_cannot_learn_the_time_is_noticed() {
+    let (seed, violation) = noticed(Mutant::KeepsItsTime);
+    println!("seed {seed}: {violation}");
+    assert!(violation.contains("no rest"), "{violation}");
+}
+
 /// The first seed in which the mutant is noticed, and as what.
 fn noticed(mutant: Mutant) -> (u64, String) {
     let simulator = Simulator::default();

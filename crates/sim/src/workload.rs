@@ -2,7 +2,10 @@
 //! either party, so that both participants confirm and race.
 
 use base::{CommandId, ContractId, Hash, ParticipantId, PartyId, SubmissionId, Timestamp, UserId};
-use crypto::Secret;
+use crypto::{
+    Secret,
+    private::{DecryptionKey, SigningKey},
+};
 use participant_core::Reinterpret;
 use protocol::{
     ConfirmationRequest, Contract,
@@ -12,7 +15,10 @@ use protocol::{
     },
 };
 use std::{collections::BTreeMap, time::Duration};
-use topology::StoredTransaction;
+use topology::{
+    StoredTransaction,
+    testing::{decryption_key, key},
+};
 use transaction::{ContractInstance, Node, Parties, Transaction, TransactionBuilder, Value};
 
 /// Longer than any simulation.
@@ -23,6 +29,9 @@ const NO_SALT: Salt = Salt(Hash([0; 32]));
 pub(crate) struct Setup {
     pub(crate) scenario: Scenario,
     pub(crate) topology: Vec<StoredTransaction>,
+    /// Of each participant: what it signs and decrypts with.
+    keys: Vec<(SigningKey, DecryptionKey)>,
+    pub(crate) mediator_key: SigningKey,
 }
 
 /// One command. All attempts at it have the same change id.
@@ -40,11 +49,21 @@ impl Setup {
     pub(crate) fn new() -> Self {
         let scenario = Scenario::new();
         let topology = scenario.network.state.for_catch_up(Timestamp::MIN);
-        Self { scenario, topology }
+        let names = scenario.network.participants.iter().map(|participant| participant.0.name());
+        let keys = names.map(|name| (key(name), decryption_key(name))).collect();
+        Self { topology, keys, mediator_key: key(scenario.network.mediator.0.name()), scenario }
     }
 
     pub(crate) fn participant(&self, number: usize) -> &ParticipantId {
         &self.scenario.network.participants[number]
+    }
+
+    pub(crate) fn signing_key(&self, participant: usize) -> &SigningKey {
+        &self.keys[participant].0
+    }
+
+    pub(crate) fn decryption_key(&self, participant: usize) -> &DecryptionKey {
+        &self.keys[participant].1
     }
 
     fn party(&self, number: usize) -> &PartyId {

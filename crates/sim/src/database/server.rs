@@ -23,6 +23,8 @@ use std::{
     time::Duration,
 };
 
+/// A statement takes no longer, however slow the server is.
+const SLOWEST: Duration = Duration::from_secs(8);
 /// How long a statement waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the two ends of a broken connection may not know of it.
@@ -104,7 +106,7 @@ impl Server {
             let most = if rng.chance(30) { 40_000 } else { 1_500 };
             rng.between(Duration::from_micros(50), Duration::from_micros(most))
         });
-        self.host.sim.sleep(usual * self.slowness.get()).await;
+        self.host.sim.sleep((usual * self.slowness.get()).min(SLOWEST)).await;
     }
 
     pub(crate) async fn query<T>(&self, look: impl FnOnce(&Tables) -> T) -> Result<T, DbError> {
@@ -214,7 +216,8 @@ impl Server {
         }
         guard.apply(&mut tables);
         let rows = writes.iter().map(|write| tables.apply(write)).last().unwrap_or(0);
-        self.host.sim.audit(|audit| audit.committed(guard, &writes, &tables));
+        let now = self.host.sim.now();
+        self.host.sim.audit(|audit| audit.committed(now, guard, &writes, &tables));
         Ok(Committed { now: self.now(), rows })
     }
 

@@ -15,7 +15,6 @@ use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture};
 use mediator_core::{Decision, Effect, Mediator};
 use protocol::{message::Signed, sequencing::Submission};
 use std::{rc::Rc, time::Duration};
-use topology::testing::key;
 
 const BATCH: usize = 100;
 const RETRY: Duration = Duration::from_millis(20);
@@ -123,7 +122,7 @@ impl Shell {
 
     fn send(&self, decision: &Decision) {
         let unsigned = Signed::unsigned(decision.result.clone());
-        let signature = key("mediator").sign(&unsigned.hash());
+        let signature = self.world.setup.mediator_key.sign(&unsigned.hash());
         let submission = Submission {
             batch: vec![decision.envelope(unsigned.with(signature))],
             ..self.member.submission(decision.message_id(), decision.max_sequencing_time)

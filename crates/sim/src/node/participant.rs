@@ -14,6 +14,7 @@ use crate::{
     workload::{Command, reinterpret},
 };
 use base::{ContractId, Hash, MessageId, SubmissionId, Timestamp};
+use crypto::private::SigningKey;
 use futures::{
     FutureExt as _, StreamExt as _,
     channel::{mpsc, oneshot},
@@ -34,7 +35,6 @@ use std::{
     rc::Rc,
     time::Duration,
 };
-use topology::testing::{decryption_key, key};
 
 const BATCH: usize = 100;
 const RETRY: Duration = Duration::from_millis(20);
@@ -138,12 +138,8 @@ impl Shell {
         }
     }
 
-    fn name(&self) -> &str {
-        self.member.id.uid.name()
-    }
-
     fn read(&self, event: &SequencedEvent) -> Incoming {
-        Incoming::read(event, &decryption_key(self.name()))
+        Incoming::read(event, self.part.world.setup.decryption_key(self.part.number))
     }
 
     async fn inputs(&mut self, first: Input, inbox: &mut mpsc::UnboundedReceiver<Input>) -> Result<(), DbError> {
@@ -188,7 +184,7 @@ impl Shell {
     ) -> Result<Vec<Effect>, Refusal> {
         let outside = self.part.world.server.mutant == Some(Mutant::DeduplicationOutside);
         check(request, accepted.filter(|_| !outside), now).inspect_err(|_| self.count("duplicate found late"))?;
-        let signature = key(self.name()).sign(&request.to_sign());
+        let signature = self.part.signing_key().sign(&request.to_sign());
         self.participant.submit(request, &signature).map_err(|error| match error {
             RegisterError::AlreadyInFlight { .. } => Refusal::InFlight,
             RegisterError::TooLate { .. } => Refusal::TooLate,
@@ -308,7 +304,7 @@ impl Shell {
 
     fn respond(&self, respond: &Respond) {
         let unsigned = Signed::unsigned(respond.responses.clone());
-        let signature = key(self.name()).sign(&unsigned.hash());
+        let signature = self.part.signing_key().sign(&unsigned.hash());
         let content = EnvelopeContent::Responses(unsigned.with(signature)).encode();
         let recipients = Recipients::group([respond.mediator.member()]);
         let submission = Submission {
@@ -337,6 +333,10 @@ impl ParticipantPart {
             Request::Fate { command, submission } => Some(Reply::Fate(self.fate(&command, submission).await.ok())),
             Request::Send(_) | Request::Events { .. } | Request::Time => None,
         }
+    }
+
+    fn signing_key(&self) -> &SigningKey {
+        self.world.setup.signing_key(self.number)
     }
 
     /// The time that interpretation takes.

@@ -90,7 +90,7 @@ impl Sequencer {
             host,
             db,
         });
-        sequencer.world.sim.audit(|audit| audit.reader(sequencer.host.process, safe));
+        sequencer.world.sim.audit(|audit| audit.reader(sequencer.db.instance, safe));
         sequencer.host.spawn(sequencer.clone().follow());
         let serving = sequencer.clone();
         sequencer.host.spawn(async move {
@@ -173,7 +173,7 @@ impl Sequencer {
             let seen = self.told.version();
             let after = self.safe.get();
             if let Ok((events, bound)) = self.db.query(move |tables| tables.tail(after, READ_LIMIT)).await {
-                self.world.sim.audit(|audit| audit.read(self.host.process, &events, bound));
+                self.world.sim.audit(|audit| audit.read(self.db.instance, &events, bound));
                 let is_full = events.len() == READ_LIMIT;
                 self.tail.borrow_mut().extend(events);
                 // A bound can seem to go back when a sequencer goes online; nothing new appears below the old one.

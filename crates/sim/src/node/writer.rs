@@ -3,6 +3,7 @@
 use crate::{
     database::{Channel, Committed, DbError, EventRow, Guard, Life, Write},
     messages::NotSent,
+    mutant::Mutant,
     node::sequencer::Sequencer,
 };
 use base::{Timestamp, codes};
@@ -75,7 +76,12 @@ impl Writer {
     async fn follow(&mut self) -> Result<(), DbError> {
         let last = self.sequencer.db.query(|tables| tables.events.last_key_value().map(|(at, _)| *at)).await?;
         let now = self.now();
-        match last.and_then(|event| self.sequencing.follow(event, now)) {
+        let tick = if self.sequencer.world.server.mutant == Some(Mutant::FollowsOwnClock) {
+            last.filter(|event| *event >= self.sequencing.last()).map(|_| self.sequencing.tick(now))
+        } else {
+            last.and_then(|event| self.sequencing.follow(event, now))
+        };
+        match tick {
             Some(tick) => self.advance(tick, tick, Vec::new()).await,
             None => Ok(()),
         }
