@@ -43,6 +43,8 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sequencing {
     generator: TimestampGenerator,
+    /// The watermark that is surely stored.
+    stored: Timestamp,
 }
 
 impl Members {
@@ -68,7 +70,7 @@ impl Sequencing {
     /// For an incarnation that went online at `online_at`; every timestamp will be later.
     #[must_use]
     pub fn new(index: u32, count: u32, online_at: Timestamp) -> Self {
-        Self { generator: TimestampGenerator::new(index, count, online_at) }
+        Self { generator: TimestampGenerator::new(index, count, online_at), stored: online_at }
     }
 
     /// The decision for one submission when sequencing time is `now`.
@@ -92,6 +94,18 @@ impl Sequencing {
     /// A watermark for a sequencer that has nothing to say: no later event of this incarnation lies at or below it.
     pub fn tick(&mut self, now: Timestamp) -> Timestamp {
         self.generator.next(now)
+    }
+
+    /// The watermark without which readers do not see another sequencer's event; `None` if they do already. It waits
+    /// for no clock: when the database's is set back, this sequencer's may stand still before the event for long. Nor
+    /// does it trust timestamps of transactions that failed: they are used up, but their watermark is not stored.
+    pub fn follow(&mut self, event: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        (event > self.stored).then(|| self.generator.next(now.max(event)))
+    }
+
+    /// The watermark is stored as [`Sequencing::last`] says.
+    pub fn stored(&mut self) {
+        self.stored = self.last();
     }
 
     /// Every event so far lies at or below this, every later one above.
@@ -144,5 +158,18 @@ pub(crate) mod tests {
         let stranger = Submission { sender: member(7), ..submission("d", &[1], 1000) };
         assert_eq!(decide(&stranger), Decision::UnknownSender);
         assert!(sequencing.tick(at(45)) > at(71));
+    }
+
+    #[test]
+    fn others_events_are_followed_whatever_the_clock_shows() {
+        let mut sequencing = Sequencing::new(1, 10, at(40));
+        assert_eq!(sequencing.follow(at(40), at(45)), None, "readers see it already");
+        // The clock stands far behind the event of another sequencer.
+        assert_eq!(sequencing.follow(at(500), at(45)), Some(at(501)));
+        // That transaction failed: the timestamp is used up, but readers still wait.
+        assert_eq!(sequencing.follow(at(500), at(45)), Some(at(511)));
+        sequencing.stored();
+        assert_eq!(sequencing.follow(at(500), at(45)), None);
+        assert_eq!(sequencing.follow(at(511), at(45)), None, "its own event");
     }
 }

@@ -96,13 +96,11 @@ impl Writer {
 
     /// Another sequencer has events above our watermark: move it, so that readers may see them.
     async fn follow(&mut self) -> Result<(), StoreError> {
-        if store::last_event(&self.db).await?.is_none_or(|last| last < self.sequencing.last()) {
-            return Ok(());
-        }
+        let Some(event) = store::last_event(&self.db).await? else { return Ok(()) };
         let now = self.now();
-        let tick = self.sequencing.tick(now);
+        let Some(tick) = self.sequencing.follow(event, now) else { return Ok(()) };
         let committed = self.db.commit(&store::advance(self.life, tick, tick), vec![]).await?;
-        self.clock.observe(committed.now, self.started.elapsed());
+        self.stored(committed.now);
         self.db.notify(WATERMARKS);
         Ok(())
     }
@@ -153,9 +151,15 @@ impl Writer {
         let lowest = events.first().map_or(last, |e: &NewEvent| e.timestamp);
         let guard = store::advance(self.life, lowest, last);
         let committed = self.db.commit(&guard, store::event_rows(self.life, events)).await?;
-        self.clock.observe(committed.now, self.started.elapsed());
+        self.stored(committed.now);
         self.db.notify(if any { EVENTS } else { WATERMARKS });
         Ok(())
+    }
+
+    /// A transaction committed when the database's clock showed `now`.
+    fn stored(&mut self, now: Timestamp) {
+        self.sequencing.stored();
+        self.clock.observe(now, self.started.elapsed());
     }
 
     async fn without_sequenced(&self, batch: Vec<Decided>) -> Result<(Vec<Decided>, Vec<Decided>), StoreError> {
