@@ -164,7 +164,9 @@ fn run(run: &Run) -> ExitCode {
     if matches!(run.output, Output::Table) {
         found.trace.iter().for_each(|line| println!("{line}"));
         println!("\nVIOLATION under seed {}: {}", found.seed, found.violation.as_deref().unwrap_or_default());
-        println!("see all of it: concordat-sim replay --seed {} --seconds {}", found.seed, run.scenario.seconds);
+        let mutant = run.scenario.mutant.map(|name| format!(" --mutant {}", Mutant::from(name).name()));
+        let (seed, seconds, mutant) = (found.seed, run.scenario.seconds, mutant.unwrap_or_default());
+        println!("see all of it: concordat-sim replay --seed {seed} --seconds {seconds}{mutant}");
     }
     ExitCode::from(VIOLATED)
 }
