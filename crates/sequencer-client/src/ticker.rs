@@ -136,15 +136,23 @@ impl Ticker {
     /// Asks the sequencers until one tells the time, unless an event does so first.
     async fn learn_time(&self, client: &Client) {
         while !*self.is_known.borrow() {
-            match Synchronizer::at(client.config()).await {
-                Ok(synchronizer) => {
-                    self.plan(|planner, now| planner.hint(synchronizer.time, now));
-                    self.is_known.send_replace(true);
-                }
-                Err(error) => {
-                    tracing::debug!("no sequencer tells the time: {error}");
-                    tokio::time::sleep(RETRY).await;
-                }
+            if !self.hear_time(client).await {
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Has a sequencer tell the time. Returns whether one did.
+    async fn hear_time(&self, client: &Client) -> bool {
+        match Synchronizer::at(client.config()).await {
+            Ok(synchronizer) => {
+                self.plan(|planner, now| planner.hint(synchronizer.time, now));
+                self.is_known.send_replace(true);
+                true
+            }
+            Err(error) => {
+                tracing::debug!("no sequencer tells the time: {error}");
+                false
             }
         }
     }
@@ -181,6 +189,9 @@ impl Ticker {
         };
         if let Err(error) = client.send(&submission).await {
             tracing::debug!("a request for the time failed: {error}");
+            // The synchronizer's clock may have run ahead of what is believed here; then every request would come too
+            // late.
+            self.hear_time(client).await;
         }
     }
 }
@@ -221,5 +232,18 @@ mod tests {
         planner.hint(at(900), Duration::from_secs(1));
         assert_eq!(planner.time(Duration::from_secs(2)), Some(at(1_000_900)));
         assert_eq!(planner.ask_at(), Some(Duration::from_secs(1) + OBSERVATION_LATENCY));
+    }
+
+    #[test]
+    fn a_hint_makes_up_for_a_clock_that_ran_ahead() {
+        let mut planner = TickPlanner::default();
+        planner.observe(at(1_000_000), Duration::from_secs(5));
+        planner.want(at(2_000_000));
+        // The synchronizer's clock shows 31 s, and refuses what must be sequenced before 12 s.
+        let now = Duration::from_secs(6);
+        assert!(planner.asked(now) < at(31_000_000));
+        planner.hint(at(31_000_000), now);
+        assert_eq!(planner.ask_at(), Some(now + RETRY));
+        assert!(planner.asked(now + RETRY) > at(31_500_000));
     }
 }

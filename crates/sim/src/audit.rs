@@ -251,16 +251,16 @@ impl Audit {
     }
 
     /// A client was told that its command took effect.
-    pub(crate) fn promised(&mut self, participant: usize, change: Hash, update: UpdateId) {
+    pub(crate) fn promised(&mut self, participant: usize, change: Hash, update: &UpdateId) {
         match self.accepted.get(&(participant, change)) {
-            Some(accepted) if *accepted == update => {}
+            Some(accepted) if accepted == update => {}
             other => {
                 let other = other.cloned();
                 self.violated(format_args!("a client was told of update {update}, but there is {other:?}"));
             }
         }
         if let Some(first) = self.promised.insert((participant, change), update.clone())
-            && first != update
+            && first != *update
         {
             self.violated(format_args!("clients were told of {first} and of {update} for one command"));
         }

@@ -6,8 +6,7 @@ use crate::{
     messages::{Fate, Refusal, Reply, Request},
     workload::Command,
 };
-use base::{ContractId, SubmissionId};
-use protocol::Contract;
+use base::{ContractId, SubmissionId, UpdateId};
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
@@ -79,12 +78,12 @@ impl Attempts<'_> {
                 format!("submission-{}", self.world.sim.unique()).parse().expect("letters, digits and a dash");
             match self.submit(submission.clone()).await {
                 Ok(()) => match self.fate(&submission).await {
-                    Fate::Accepted { update, created } => return self.accepted(update, created),
+                    Fate::Accepted { update, created } => return self.accepted(&update, created),
                     _ => rejected += 1,
                 },
                 Err(Refusal::Duplicate) => {
                     if let Fate::Accepted { update, created } = self.fate(&submission).await {
-                        return self.accepted(update, created);
+                        return self.accepted(&update, created);
                     }
                 }
                 Err(Refusal::Passive | Refusal::InFlight) => {}
@@ -101,10 +100,10 @@ impl Attempts<'_> {
         }
     }
 
-    fn accepted(&self, update: base::UpdateId, created: Option<Contract>) -> &'static str {
+    fn accepted(&self, update: &UpdateId, created: Option<ContractId>) -> &'static str {
         let change = self.world.setup.change(self.command);
         self.world.sim.audit(|audit| audit.promised(self.command.actor, change, update));
-        self.world.clients.known.borrow_mut().extend(created.map(|contract| contract.id));
+        self.world.clients.known.borrow_mut().extend(created);
         "accepted"
     }
 
@@ -151,7 +150,7 @@ impl Attempts<'_> {
         for submission in &self.unknown {
             loop {
                 match self.ask(submission).await {
-                    Some(Fate::Accepted { update, created }) => return self.accepted(update, created),
+                    Some(Fate::Accepted { update, created }) => return self.accepted(&update, created),
                     Some(Fate::Rejected(_) | Fate::Nothing) => break,
                     Some(Fate::InFlight) | None => self.host.sleep(POLL).await,
                 }

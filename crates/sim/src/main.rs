@@ -1,7 +1,10 @@
 //! `concordat-sim`: the network's deciders under a seeded scheduler, with simulated faults. For proofs; nothing of it is
 //! part of the product.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde_json::json;
 use sim::{Mutant, Options, Outcome, Simulator, Totals};
@@ -48,7 +51,7 @@ struct Run {
     seeds: Range<u64>,
     #[command(flatten)]
     scenario: Scenario,
-    /// Threads, each with seeds of its own. The result is the same with any number.
+    /// Threads, each with seeds of its own. What happens under a seed does not depend on it.
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// How to print the result.
@@ -73,9 +76,9 @@ struct Scenario {
     /// Simulated seconds in which clients ask and faults happen. Healing comes on top: up to 240 s, until all is quiet.
     #[arg(long, default_value_t = 40)]
     seconds: u64,
-    /// Take a safeguard away. A run that does not notice within 200 seeds is broken.
-    #[arg(long)]
-    mutant: Option<MutantName>,
+    /// Take a safeguard away. A run over some hundred seeds has to find out.
+    #[arg(long, value_parser = mutants())]
+    mutant: Option<Mutant>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -84,43 +87,15 @@ enum Output {
     Json,
 }
 
-/// See [`Mutant`].
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum MutantName {
-    /// Transactions do not look at the epoch.
-    NoFence,
-    /// Transactions read the epoch when they begin, and lock nothing.
-    PlainReadFence,
-    /// Sequencers write under their index whoever has gone online with it since.
-    NoIncarnation,
-    /// Mediators send a verdict before it is stored.
-    VerdictBeforeStored,
-    /// Whether a command was accepted is asked before it is registered, not in the same step.
-    DeduplicationOutside,
-    /// Sequencers follow the events of others no further than their own clock.
-    FollowsOwnClock,
-    /// Members whose request for a time proof is refused ask again by the same clock.
-    KeepsItsTime,
-}
-
-impl From<MutantName> for Mutant {
-    fn from(name: MutantName) -> Self {
-        match name {
-            MutantName::NoFence => Self::NoFence,
-            MutantName::PlainReadFence => Self::PlainReadFence,
-            MutantName::NoIncarnation => Self::NoIncarnation,
-            MutantName::VerdictBeforeStored => Self::VerdictBeforeStored,
-            MutantName::DeduplicationOutside => Self::DeduplicationOutside,
-            MutantName::FollowsOwnClock => Self::FollowsOwnClock,
-            MutantName::KeepsItsTime => Self::KeepsItsTime,
-        }
-    }
-}
-
 impl Scenario {
     fn options(self, keep: usize) -> Options {
-        Options { faults: Duration::from_secs(self.seconds), mutant: self.mutant.map(Mutant::from), keep }
+        Options { faults: Duration::from_secs(self.seconds), mutant: self.mutant, keep }
     }
+}
+
+fn mutants() -> impl TypedValueParser<Value = Mutant> {
+    let find = |name: String| Mutant::ALL.into_iter().find(|mutant| mutant.name() == name);
+    PossibleValuesParser::new(Mutant::ALL.map(Mutant::name)).try_map(move |name| find(name).ok_or("no such mutant"))
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -164,7 +139,9 @@ fn run(run: &Run) -> ExitCode {
     if matches!(run.output, Output::Table) {
         found.trace.iter().for_each(|line| println!("{line}"));
         println!("\nVIOLATION under seed {}: {}", found.seed, found.violation.as_deref().unwrap_or_default());
-        println!("see all of it: concordat-sim replay --seed {} --seconds {}", found.seed, run.scenario.seconds);
+        let mutant = run.scenario.mutant.map(|mutant| format!(" --mutant {}", mutant.name()));
+        let (seed, seconds, mutant) = (found.seed, run.scenario.seconds, mutant.unwrap_or_default());
+        println!("see all of it: concordat-sim replay --seed {seed} --seconds {seconds}{mutant}");
     }
     ExitCode::from(VIOLATED)
 }

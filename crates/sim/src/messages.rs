@@ -1,11 +1,8 @@
 //! What processes ask each other.
 
 use crate::workload::Command;
-use base::{ErrorCode, MemberId, SubmissionId, Timestamp, UpdateId};
-use protocol::{
-    Contract,
-    sequencing::{SequencedEvent, Submission},
-};
+use base::{ContractId, ErrorCode, MemberId, SubmissionId, Timestamp, UpdateId};
+use protocol::sequencing::{SequencedEvent, Submission};
 use std::rc::Rc;
 
 pub(crate) enum Request {
@@ -68,5 +65,5 @@ pub(crate) enum Fate {
     /// This submission of it was rejected.
     Rejected(ErrorCode),
     /// It was accepted, with this submission or another.
-    Accepted { update: UpdateId, created: Option<Contract> },
+    Accepted { update: UpdateId, created: Option<ContractId> },
 }

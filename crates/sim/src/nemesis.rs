@@ -1,6 +1,6 @@
 //! What goes wrong, drawn from the seed: when, what, to whom, for how long.
 
-use crate::World;
+use crate::{World, executor::ProcessId};
 use std::{rc::Rc, time::Duration};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(6);
@@ -54,79 +54,120 @@ pub(crate) async fn run(world: Rc<World>, end: Duration) {
     }
 }
 
+impl Fault {
+    /// As it is counted.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Crash => "crash",
+            Self::Pause => "pause",
+            Self::Partition => "partition",
+            Self::SlowDatabase => "slow database",
+            Self::LostSession => "lost session",
+            Self::RestartDatabase => "database restart",
+            Self::Loss => "loss",
+            Self::Clock => "clock jump",
+            Self::Handover => "handover asked",
+        }
+    }
+}
+
+/// To whom it happens, and for how long.
+struct Victim<'a> {
+    world: &'a Rc<World>,
+    node: ProcessId,
+    length: Duration,
+}
+
 async fn happen(world: &Rc<World>, fault: Fault, length: Duration) {
-    let sim = &world.sim;
-    let nodes = world.nodes();
+    let (sim, nodes) = (&world.sim, world.nodes());
     let node = nodes.start + sim.draw(|rng| rng.below(nodes.len()));
-    let note = |what: &str| sim.note(crate::WORLD, format_args!("{fault:?} {what} ({})", sim.name(node)));
+    sim.audit(|audit| audit.count(fault.name()));
+    sim.note(crate::WORLD, format_args!("{fault:?} for {length:?}, perhaps of {}", sim.name(node)));
+    let victim = Victim { world, node, length };
     match fault {
-        Fault::Crash => {
-            sim.audit(|audit| audit.count("crash"));
-            note("now");
-            world.crash(node);
-            sim.sleep(length).await;
-            world.start(node);
+        Fault::Crash => victim.crash().await,
+        Fault::Pause => victim.pause().await,
+        Fault::Partition => victim.partition().await,
+        Fault::SlowDatabase => victim.slow_database().await,
+        Fault::LostSession => victim.lost_session(),
+        Fault::RestartDatabase => victim.restart_database().await,
+        Fault::Loss => victim.loss().await,
+        Fault::Clock => victim.clock().await,
+        Fault::Handover => world.hand_over(node),
+    }
+}
+
+impl Victim<'_> {
+    async fn wait(&self, length: Duration) {
+        self.world.sim.sleep(length).await;
+    }
+
+    async fn crash(&self) {
+        self.world.crash(self.node);
+        self.wait(self.length).await;
+        self.world.start(self.node);
+    }
+
+    async fn pause(&self) {
+        self.world.sim.pause(self.node);
+        self.wait(self.length).await;
+        self.world.sim.note(self.node, format_args!("goes on"));
+        self.world.sim.resume(self.node);
+    }
+
+    async fn partition(&self) {
+        let (sim, network, nodes) = (&self.world.sim, &self.world.network, self.world.nodes());
+        let (other, is_one_way) = sim.draw(|rng| {
+            let other = nodes.start + rng.below(nodes.len());
+            (if rng.chance(400) { crate::DATABASE } else { other }, rng.chance(300))
+        });
+        sim.note(self.node, format_args!("is cut off from {}, only one way: {is_one_way}", sim.name(other)));
+        network.cut(self.node, other);
+        if !is_one_way {
+            network.cut(other, self.node);
         }
-        Fault::Pause => {
-            sim.audit(|audit| audit.count("pause"));
-            note("begins");
-            sim.pause(node);
-            sim.sleep(length).await;
-            note("ends");
-            sim.resume(node);
+        self.wait(self.length).await;
+        network.heal(self.node, other);
+        network.heal(other, self.node);
+    }
+
+    async fn slow_database(&self) {
+        let server = &self.world.server;
+        server.slowness.set(self.world.sim.draw(|rng| [20, 200, 1000][rng.below(3)]));
+        // While transactions take long, somebody loses its locks.
+        if self.world.sim.draw(|rng| rng.chance(600)) {
+            self.wait(self.length / 4).await;
+            server.end(|process, _| process == self.node, false);
         }
-        Fault::Partition => {
-            sim.audit(|audit| audit.count("partition"));
-            let (other, one_way) = sim.draw(|rng| {
-                let other = nodes.start + rng.below(nodes.len());
-                (if rng.chance(400) { crate::DATABASE } else { other }, rng.chance(300))
-            });
-            note(&format!("from {}", sim.name(other)));
-            world.network.cut(node, other);
-            if !one_way {
-                world.network.cut(other, node);
-            }
-            sim.sleep(length).await;
-            world.network.heal(node, other);
-            world.network.heal(other, node);
-        }
-        Fault::SlowDatabase => {
-            sim.audit(|audit| audit.count("slow database"));
-            note("begins");
-            world.server.slowness.set(sim.draw(|rng| [20, 200, 1000][rng.below(3)]));
-            sim.sleep(length).await;
-            world.server.slowness.set(1);
-        }
-        Fault::LostSession => {
-            sim.audit(|audit| audit.count("lost session"));
-            let transactions_too = sim.draw(|rng| rng.chance(500));
-            note(if transactions_too { "all" } else { "those with locks" });
-            world.server.end(|process, _| process == node, transactions_too);
-        }
-        Fault::RestartDatabase => {
-            sim.audit(|audit| audit.count("database restart"));
-            note("now");
-            world.server.stop();
-            sim.sleep(length / 4).await;
-            world.server.start();
-        }
-        Fault::Loss => {
-            sim.audit(|audit| audit.count("loss"));
-            note("begins");
-            world.network.set_loss(sim.draw(|rng| 5 + rng.below(100)));
-            sim.sleep(length).await;
-            world.network.set_loss(0);
-        }
-        Fault::Clock => {
-            sim.audit(|audit| audit.count("clock jump"));
-            note("now");
-            let skew = sim.draw(|rng| rng.between(Duration::ZERO, Duration::from_secs(20)));
-            world.server.skew.set(skew);
-        }
-        Fault::Handover => {
-            sim.audit(|audit| audit.count("handover asked"));
-            note("asked");
-            world.hand_over(node);
+        self.wait(self.length).await;
+        server.slowness.set(1);
+    }
+
+    fn lost_session(&self) {
+        let transactions_too = self.world.sim.draw(|rng| rng.chance(500));
+        self.world.server.end(|process, _| process == self.node, transactions_too);
+    }
+
+    async fn restart_database(&self) {
+        self.world.server.stop();
+        self.wait(self.length / 4).await;
+        self.world.server.start();
+    }
+
+    async fn loss(&self) {
+        self.world.network.set_loss(self.world.sim.draw(|rng| 5 + rng.below(100)));
+        self.wait(self.length).await;
+        self.world.network.set_loss(0);
+    }
+
+    async fn clock(&self) {
+        let (skew, is_set_right) =
+            self.world.sim.draw(|rng| (rng.between(Duration::ZERO, Duration::from_secs(20)), rng.chance(500)));
+        self.world.server.skew.set(skew);
+        // Perhaps before everybody has noticed.
+        if is_set_right {
+            self.wait(self.length / 4).await;
+            self.world.server.skew.set(Duration::ZERO);
         }
     }
 }

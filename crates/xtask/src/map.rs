@@ -17,7 +17,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("rusqlite", &["store"]),
     ("hocon", &["config"]),
     ("aws-lc-rs", &["crypto", "identity"]),
-    ("clap", &["app", "bench", "chaos"]),
+    ("clap", &["app", "bench", "chaos", "sim"]),
     ("ratatui", &["app"]),
 ];
 

@@ -308,9 +308,10 @@ impl ParticipantTables {
         if let Some(acceptance) = self.acceptances.get(change) {
             let entry = usize::try_from(acceptance.offset).ok().and_then(|offset| self.ledger.get(offset));
             return match entry.and_then(|entry| entry.update.as_ref()) {
-                Some(update) => {
-                    Fate::Accepted { update: update.id.clone(), created: update.contracts.first().cloned() }
-                }
+                Some(update) => Fate::Accepted {
+                    update: update.id.clone(),
+                    created: update.contracts.first().map(|c| c.id.clone()),
+                },
                 None => Fate::Nothing,
             };
         }

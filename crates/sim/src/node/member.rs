@@ -121,9 +121,7 @@ impl Member {
 
     /// Sends to one sequencer after the other, until one acknowledges or refuses, or time is up.
     pub(crate) async fn send(&self, submission: Submission) -> Result<(), SendError> {
-        let tables = self.world.server.tables.borrow();
-        self.world.sim.audit(|audit| audit.sends(&submission, &tables.mediator.verdicts));
-        drop(tables);
+        self.audit(&submission);
         let submission = Rc::new(submission);
         let until = self.host.monotonic() + SEND;
         // Once an attempt may have arrived, a later refusal says nothing about that attempt.
@@ -144,6 +142,11 @@ impl Member {
             }
             self.failed().await;
         }
+    }
+
+    fn audit(&self, submission: &Submission) {
+        let tables = self.world.server.tables.borrow();
+        self.world.sim.audit(|audit| audit.sends(submission, &tables.mediator.verdicts));
     }
 
     pub(crate) fn submission(&self, message_id: base::MessageId, max_sequencing_time: Timestamp) -> Submission {
