@@ -139,7 +139,7 @@ impl Shell {
     }
 
     fn read(&self, event: &SequencedEvent) -> Incoming {
-        Incoming::read(event, self.part.world.setup.decryption_key(self.part.number))
+        Incoming::read(event, std::slice::from_ref(self.part.world.setup.decryption_key(self.part.number)))
     }
 
     async fn inputs(&mut self, first: Input, inbox: &mut mpsc::UnboundedReceiver<Input>) -> Result<(), DbError> {
