@@ -156,7 +156,6 @@ impl ConflictDetector {
 mod tests {
     use super::*;
     use base::Hash;
-    use proptest::{collection::btree_set, prelude::*};
 
     fn id(n: u8) -> ContractId {
         ContractId::v1(&Hash([n; 32]), &[]).unwrap()
@@ -189,133 +188,192 @@ mod tests {
     /// What a request does in the model: it creates some, archives some, reads some.
     #[derive(Clone, Debug)]
     struct Request {
-        created: BTreeSet<u8>,
-        archived: BTreeSet<u8>,
-        read: BTreeSet<u8>,
+        set: ActivenessSet,
+        commit: CommitSet,
     }
 
     #[derive(Clone, Debug)]
     enum Op {
         Begin(Request),
-        /// Ends one of the open requests.
-        End(prop::sample::Index, bool),
+        /// Ends one of the open requests; it commits, or not.
+        End(usize, bool),
         /// Memory is cleared of what is stored; before that the store catches up, or not.
         Evict(bool),
     }
 
-    fn op() -> impl Strategy<Value = Op> {
-        let few = || btree_set(0_u8..8, 0..3);
-        prop_oneof![
-            4 => (few(), few(), few()).prop_map(|(created, archived, read)| Op::Begin(Request { created, archived, read })),
-            3 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(n, commit)| Op::End(n, commit)),
-            1 => any::<bool>().prop_map(Op::Evict),
-        ]
+    /// Contracts are so few that requests meet.
+    const CONTRACTS: u8 = 8;
+    const HISTORIES: u64 = 100_000;
+
+    /// Histories by number. Each has a generator of its own (SplitMix64), so that one can be looked at alone.
+    struct Histories {
+        contracts: Vec<ContractId>,
+        state: u64,
     }
 
-    fn contracts(set: &BTreeSet<u8>) -> BTreeSet<ContractId> {
-        set.iter().map(|n| id(*n)).collect()
-    }
-
-    impl Request {
-        fn set(&self) -> ActivenessSet {
-            ActivenessSet {
-                fresh: contracts(&self.created),
-                active: contracts(&(&(&self.archived | &self.read) - &self.created)),
-                lock: contracts(&(&self.created | &self.archived)),
-            }
+    impl Histories {
+        fn new() -> Self {
+            Self { contracts: (0..CONTRACTS).map(id).collect(), state: 0 }
         }
 
-        fn commit(&self) -> CommitSet {
-            CommitSet { created: contracts(&self.created), archived: contracts(&self.archived) }
+        fn random(&mut self, below: usize) -> usize {
+            self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            usize::try_from((mixed ^ (mixed >> 31)) >> 33).unwrap() % below
+        }
+
+        fn few(&mut self) -> BTreeSet<ContractId> {
+            let count = self.random(3);
+            let mut one = || self.random(CONTRACTS.into());
+            let numbers: Vec<_> = (0..count).map(|_| one()).collect();
+            numbers.into_iter().map(|n| self.contracts[n].clone()).collect()
+        }
+
+        fn request(&mut self) -> Request {
+            let (created, archived, read) = (self.few(), self.few(), self.few());
+            let active = &(&archived | &read) - &created;
+            let set = ActivenessSet { fresh: created.clone(), active, lock: &created | &archived };
+            Request { set, commit: CommitSet { created, archived } }
+        }
+
+        fn history(&mut self, number: u64) -> Vec<Op> {
+            self.state = number;
+            let op = |this: &mut Self| match this.random(8) {
+                0..4 => Op::Begin(this.request()),
+                4..7 => Op::End(this.random(100), this.random(2) == 0),
+                _ => Op::Evict(this.random(2) == 0),
+            };
+            let length = self.random(48);
+            (0..length).map(|_| op(self)).collect()
         }
     }
 
     /// The naive model: all statuses in one map, and locks by looking through the open requests.
     #[derive(Default)]
-    struct Model {
+    struct Model<'a> {
         statuses: BTreeMap<ContractId, ContractStatus>,
-        open: Vec<Request>,
+        open: Vec<&'a Request>,
     }
 
-    impl Model {
-        fn begin(&mut self, request: &Request) -> ActivenessResult {
-            let locked = |id: &ContractId| self.open.iter().any(|r| r.set().lock.contains(id));
+    impl<'a> Model<'a> {
+        fn begin(&mut self, request: &'a Request) -> ActivenessResult {
+            let locked = |id: &ContractId| self.open.iter().any(|r| r.set.lock.contains(id));
             let status = |id: &ContractId| self.statuses.get(id).copied().unwrap_or_default();
-            let set = request.set();
-            let free = |id: &&ContractId| !locked(id);
+            let (fresh, active) = (request.set.fresh.iter(), request.set.active.iter());
             let result = ActivenessResult {
-                locked: set.active.iter().filter(|id| locked(id)).cloned().collect(),
-                not_fresh: set
-                    .fresh
-                    .iter()
-                    .filter(|id| locked(id) || status(id) != ContractStatus::Unknown)
-                    .cloned()
-                    .collect(),
-                inactive: set
-                    .active
-                    .iter()
-                    .filter(free)
-                    .filter(|id| status(id) != ContractStatus::Active)
-                    .cloned()
-                    .collect(),
+                locked: active.clone().filter(|id| locked(id)).cloned().collect(),
+                not_fresh: fresh.filter(|id| locked(id) || status(id) != ContractStatus::Unknown).cloned().collect(),
+                inactive: active.filter(|id| !locked(id) && status(id) != ContractStatus::Active).cloned().collect(),
             };
-            self.open.push(request.clone());
+            self.open.push(request);
             result
         }
 
-        fn end(&mut self, index: usize, commit: bool) -> Request {
+        fn end(&mut self, index: usize, commit: bool) -> &'a Request {
             let request = self.open.remove(index);
             if commit {
-                let commit = request.commit();
-                let active = commit.created.into_iter().map(|id| (id, ContractStatus::Active));
-                let archived = commit.archived.into_iter().map(|id| (id, ContractStatus::Archived));
-                self.statuses.extend(active.chain(archived));
+                let CommitSet { created, archived } = &request.commit;
+                self.statuses.extend(created.iter().map(|id| (id.clone(), ContractStatus::Active)));
+                self.statuses.extend(archived.iter().map(|id| (id.clone(), ContractStatus::Archived)));
             }
             request
         }
     }
 
-    proptest! {
-        /// Whatever begins and ends in whatever order, and whenever the store catches up, the detector agrees with
-        /// the model, and forgets everything in the end.
-        #[test]
-        fn agrees_with_the_naive_model(ops in prop::collection::vec(op(), 0..60)) {
-            let (mut detector, mut model) = (ConflictDetector::default(), Model::default());
-            // Statuses as stored, and commits that are not stored yet.
-            let (mut stored, mut unstored) = (BTreeMap::<ContractId, ContractStatus>::new(), Vec::<CommitSet>::new());
-            for op in ops {
-                match op {
-                    Op::Begin(request) => {
-                        let set = request.set();
-                        for id in set.fresh.iter().chain(&set.active).chain(&set.lock) {
-                            if !detector.knows(id) {
-                                detector.load([(id.clone(), stored.get(id).copied().unwrap_or_default())]);
-                            }
+    /// What the system around the detector does wrong.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    enum Mutant {
+        Nothing,
+        /// Only requests that look good lock their contracts.
+        LocksIfGood,
+        /// A request that commits keeps its locks.
+        KeepsLocks,
+        /// What commits counts as stored at once.
+        ForgetsUnstored,
+        /// A contract that is created and archived by one request is active.
+        ArchivesFirst,
+    }
+
+    /// Whether the detector agrees with the model throughout, and forgets everything in the end.
+    fn agrees(mutant: Mutant, ops: &[Op]) -> bool {
+        let (mut detector, mut model) = (ConflictDetector::default(), Model::default());
+        // Statuses as stored, and commits that are not stored yet.
+        let (mut stored, mut unstored) = (BTreeMap::<ContractId, ContractStatus>::new(), Vec::<CommitSet>::new());
+        // The locks of the open requests.
+        let mut held: Vec<BTreeSet<ContractId>> = Vec::new();
+        for op in ops {
+            match op {
+                Op::Begin(request) => {
+                    let set = &request.set;
+                    for id in set.fresh.iter().chain(&set.active).chain(&set.lock) {
+                        if !detector.knows(id) {
+                            detector.load([(id.clone(), stored.get(id).copied().unwrap_or_default())]);
                         }
-                        prop_assert_eq!(detector.check_and_lock(&set), model.begin(&request));
                     }
-                    Op::End(index, commit) if !model.open.is_empty() => {
-                        let request = model.end(index.index(model.open.len()), commit);
-                        let changes = request.commit();
-                        detector.finalize(&request.set().lock, commit.then_some(&changes));
-                        unstored.extend(commit.then_some(changes));
+                    let result = detector.check_and_lock(set);
+                    if result != model.begin(request) {
+                        return false;
                     }
-                    Op::End(..) => {}
-                    Op::Evict(store) => {
-                        if store {
-                            stored.clone_from(&model.statuses);
-                            unstored.drain(..).for_each(|changes| detector.storing(&changes));
-                        }
-                        detector.evict();
+                    held.push(set.lock.clone());
+                    if mutant == Mutant::LocksIfGood && result != ActivenessResult::default() {
+                        detector.finalize(&held.pop().unwrap_or_default(), None);
+                        held.push(BTreeSet::new());
                     }
                 }
+                Op::End(index, commit) if !model.open.is_empty() => {
+                    let index = index % model.open.len();
+                    let mut changes = model.end(index, *commit).commit.clone();
+                    if mutant == Mutant::ArchivesFirst {
+                        changes.archived = &changes.archived - &changes.created;
+                    }
+                    let mut locks = held.remove(index);
+                    if mutant == Mutant::KeepsLocks && *commit {
+                        locks.clear();
+                    }
+                    detector.finalize(&locks, commit.then_some(&changes));
+                    if mutant == Mutant::ForgetsUnstored && *commit {
+                        detector.storing(&changes);
+                    } else {
+                        unstored.extend(commit.then_some(changes));
+                    }
+                }
+                Op::End(..) => {}
+                Op::Evict(store) => {
+                    if *store {
+                        stored.clone_from(&model.statuses);
+                        unstored.drain(..).for_each(|changes| detector.storing(&changes));
+                    }
+                    detector.evict();
+                }
             }
-            for request in std::mem::take(&mut model.open) {
-                detector.finalize(&request.set().lock, None);
-            }
-            unstored.iter().for_each(|changes| detector.storing(changes));
-            detector.evict();
-            prop_assert!(detector.is_empty());
+        }
+        held.iter().for_each(|locks| detector.finalize(locks, None));
+        unstored.iter().for_each(|changes| detector.storing(changes));
+        detector.evict();
+        detector.is_empty()
+    }
+
+    /// The shortest beginning of the first history in which detector and model differ.
+    fn difference(mutant: Mutant) -> Option<(u64, Vec<Op>)> {
+        let mut histories = Histories::new();
+        let (number, ops) = (0..HISTORIES).map(|n| (n, histories.history(n))).find(|(_, ops)| !agrees(mutant, ops))?;
+        let shortest = (0..=ops.len()).find(|length| !agrees(mutant, &ops[..*length]))?;
+        Some((number, ops[..shortest].to_vec()))
+    }
+
+    /// Whatever begins and ends in whatever order, and whenever the store catches up.
+    #[test]
+    fn agrees_with_the_naive_model() {
+        if let Some((number, ops)) = difference(Mutant::Nothing) {
+            panic!("history {number} of {HISTORIES}: {ops:#?}");
+        }
+    }
+
+    #[test]
+    fn differs_from_the_naive_model_with_any_mistake() {
+        for mutant in [Mutant::LocksIfGood, Mutant::KeepsLocks, Mutant::ForgetsUnstored, Mutant::ArchivesFirst] {
+            assert!(difference(mutant).is_some(), "{mutant:?}");
         }
     }
 }
