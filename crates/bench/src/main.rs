@@ -1,7 +1,9 @@
 //! `concordat-bench`: what the system does, beside the same work in plain Rust, measured in the same run. Figures are
 //! medians; only ratios can be compared between machines.
 
+mod archive;
 mod engine;
+mod resolve;
 mod rivals;
 
 use clap::{Args, Parser, Subcommand};
@@ -21,7 +23,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The Daml engine: calls, lists, transfers in one transaction, and reading a DAR.
+    /// The Daml engine: calls, lists, transfers in one transaction, and reading a package.
     Engine(OfEngine),
 }
 
@@ -42,7 +44,7 @@ struct OfEngine {
     /// How often an Iou changes hands in one transaction.
     #[arg(long, default_value_t = 1000)]
     transfers: u32,
-    /// Read and check this DAR too.
+    /// Read and lower the largest package of this DAR, of LF 2.1, too.
     #[arg(long, value_name = "FILE.dar")]
     dar: Option<PathBuf>,
     /// Run `Bench:InefficientFibonacci` of this DAR too: the field's benchmark for processors.

@@ -21,6 +21,16 @@ fn the_benchmark_of_the_field_runs() {
     assert_eq!((&figure["name"], &figure["units"]), (&"InefficientFibonacci".into(), &177.0.into()));
 }
 
+/// The largest package of all: both read as many expressions and lower as many matches, or the benchmark fails.
+#[test]
+fn a_package_is_read_and_lowered() {
+    let Some(data) = testkit::test_data() else { return };
+    let dar = data.join("dars/splice-amulet-0.1.14.5a79b85f.dar");
+    let report = report(&[format!("--dar={}", dar.display())]);
+    let figure = &report["engine"][3];
+    assert_eq!((&figure["name"], &figure["units"]), (&"read and lower a package".into(), &1_249_417.0.into()));
+}
+
 #[test]
 fn the_engine_does_the_same_work() {
     let report = report(&[]);

@@ -4,6 +4,7 @@
 //! function finds its first parameter at the highest of its first slots; what `let` and patterns bind comes above.
 
 use crate::{
+    machine::at,
     ty::Ty,
     value::{Constructor, V},
 };
@@ -39,16 +40,24 @@ pub(crate) struct Function {
 
 /// Marks what can be done at once: see [`Op::Fused`] and [`Op::GlobalCall`]. All operations keep their places, so jumps stay
 /// right.
-pub(crate) fn fuse(ops: &mut [Op]) {
-    for at in 0..ops.len() {
-        ops[at] = match ops[at..] {
-            [Op::Constant(constant), Op::Local(slot), Op::Builtin(function), Op::Match(table), ..] => {
-                Op::FusedMatch { function, slot, constant, table }
+pub(crate) fn fuse(ops: &mut [Op], constants: &[V]) {
+    let small = |constant: u32| match constants.get(at(constant)) {
+        Some(V::Int64(number)) => i32::try_from(*number).ok(),
+        _ => None,
+    };
+    for place in 0..ops.len() {
+        ops[place] = match ops[place..] {
+            [op @ Op::Constant(constant), Op::Local(slot), Op::Builtin(function), ref rest @ ..] => {
+                match (small(constant), rest) {
+                    (Some(constant), [Op::Match(table), ..]) => {
+                        Op::FusedMatch { function, slot, constant, table: *table }
+                    }
+                    (Some(constant), _) => Op::Fused { function, slot, constant },
+                    (None, _) => op,
+                }
             }
-            [Op::Constant(constant), Op::Local(slot), Op::Builtin(function), ..] => {
-                Op::Fused { function, slot, constant }
-            }
-            [Op::Global(global), Op::Call(arguments), ..] => Op::GlobalCall { global, arguments },
+            [Op::Global(global), Op::Call(arguments), ..] => Op::GlobalCall { global, arguments, tail: false },
+            [Op::Global(global), Op::TailCall(arguments), ..] => Op::GlobalCall { global, arguments, tail: true },
             [op, ..] => op,
             [] => return,
         };
@@ -139,24 +148,26 @@ pub(crate) enum Op {
     Return,
     /// Pops the arguments of a function of the language, pushes the result.
     Builtin(Builtin),
-    /// In place of a `Constant`, before a `Local` and a `Builtin`: does all three where that is simple, itself otherwise.
+    /// In place of a `Constant` that is a small number, before a `Local` and a `Builtin`: does all three where that is
+    /// simple, itself otherwise.
     Fused {
         function: Builtin,
         slot: u32,
-        constant: u32,
+        constant: i32,
     },
     /// The same before a `Match`, which it does, too.
     FusedMatch {
         function: Builtin,
         slot: u32,
-        constant: u32,
+        constant: i32,
         table: u32,
     },
-    /// In place of a `Global`, before a `Call`: does both if the definition is a function of exactly so many arguments,
-    /// itself otherwise.
+    /// In place of a `Global`, before a `Call` or `TailCall`: does both if the definition is a function of exactly so many
+    /// arguments, itself otherwise.
     GlobalCall {
         global: GlobalRef,
         arguments: u32,
+        tail: bool,
     },
     Jump(u32),
     /// Pops a value, pushes what the first matching arm binds, goes to its target.

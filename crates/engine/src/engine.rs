@@ -10,6 +10,18 @@ use transaction::seed;
 #[derive(Clone, Default, Debug)]
 pub struct Engine(Arc<RwLock<Arc<Registry>>>);
 
+/// How much code a package has.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Compiled {
+    /// Values, choices, and what templates, interfaces and exceptions compute.
+    pub definitions: usize,
+    /// Choices between patterns in them.
+    pub matches: usize,
+    /// Definitions of forms that are not run (scenarios of LF 1, which Daml Script has replaced), or of packages that are not
+    /// there.
+    pub left: usize,
+}
+
 impl Engine {
     /// An engine without packages.
     #[must_use]
@@ -47,6 +59,26 @@ impl Engine {
         if registry.get(package.id()).is_none() {
             *registry = Arc::new(registry.with(package));
         }
+    }
+
+    /// Lowers all definitions of a package, so that no command has to wait for it; without this each is lowered when it is
+    /// first needed. What cannot be lowered is left until somebody needs it, who then gets the error. `None` if the package
+    /// is not known.
+    #[must_use]
+    pub fn compile(&self, id: &PackageId) -> Option<Compiled> {
+        let registry = self.registry();
+        let loaded = registry.get(id)?;
+        let mut compiled = Compiled::default();
+        for definition in loaded.globals.iter().filter_map(|global| loaded.global(global.key)) {
+            match registry.code(definition) {
+                Ok(code) => {
+                    compiled.definitions += 1;
+                    compiled.matches += code.tables.len();
+                }
+                Err(_) => compiled.left += 1,
+            }
+        }
+        Some(compiled)
     }
 
     /// Whether a package is known.

@@ -30,7 +30,7 @@ mod value;
 mod view;
 
 pub use command::{Command, PackageRef, Replay, RootAction, Submission, TypeRef};
-pub use engine::Engine;
+pub use engine::{Compiled, Engine};
 pub use error::EngineError;
 pub use evaluate::{Evaluation, Progress};
 pub use key::KeyOf;

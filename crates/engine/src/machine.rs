@@ -17,7 +17,7 @@ use crate::{
     run::Stop,
     value::{Closure, P, Partial, Struct, V, Variant},
 };
-use frame::{Current, Fold, Frame};
+use frame::{Callee, Current, Fold, Frame};
 use lf::Builtin;
 use std::sync::Arc;
 
@@ -158,6 +158,16 @@ impl Machine {
         self.stack.last().expect("lowering counts what is on the stack")
     }
 
+    /// The function that runs.
+    fn running(&self) -> &Closure {
+        self.current.callee.closure(&self.registry)
+    }
+
+    /// Its code.
+    fn here(&self) -> &Arc<Code> {
+        &self.running().code
+    }
+
     fn local(&self, slot: u32) -> &V {
         &self.stack[self.current.base + at(slot)]
     }
@@ -184,7 +194,7 @@ impl Machine {
             return Ok(());
         }
         *budget -= 1;
-        let op = self.current.closure.body().ops[at(self.current.next)];
+        let op = self.running().body().ops[at(self.current.next)];
         self.current.next += 1;
         let done = self.operation(op);
         if matches!(done, Err(Stop::Need(_))) {
@@ -219,10 +229,6 @@ impl Machine {
                     self.stack.push(value);
                 }
             }
-            Op::Reverse(n) => {
-                let first = self.stack.len() - at(n);
-                self.stack[first..].reverse();
-            }
             data => return self.data(data),
         }
         Ok(())
@@ -233,7 +239,7 @@ impl Machine {
         let value = match op {
             Op::Record { id, fields } => {
                 let fields = self.pop_many(fields);
-                V::record(self.current.closure.code.ids[at(id)].clone(), fields)
+                V::record(self.here().ids[at(id)].clone(), fields)
             }
             Op::Project(n) => match self.pop() {
                 V::Record(record) => {
@@ -249,7 +255,7 @@ impl Machine {
                 V::Record(record)
             }
             Op::Variant(n) => {
-                let (constructor, value) = (self.current.closure.code.constructors[at(n)].clone(), self.pop());
+                let (constructor, value) = (self.here().constructors[at(n)].clone(), self.pop());
                 V::Variant(P::new(Variant { constructor, value }))
             }
             Op::Cons(n) => {
@@ -260,7 +266,7 @@ impl Machine {
             }
             Op::Some => V::some(self.pop()),
             Op::Struct(n) => {
-                let code = self.current.closure.code.clone();
+                let code = self.here().clone();
                 let shape = &code.structs[at(n)];
                 let given = self.pop_many(u32::try_from(shape.labels.len()).unwrap_or(u32::MAX));
                 let fields = shape.order.iter().map(|place| given[at(*place)].clone()).collect();
@@ -284,7 +290,7 @@ impl Machine {
     }
 
     fn label(&self, fields: &Struct, name: u32) -> Result<usize, Stop> {
-        let name = &self.current.closure.code.names[at(name)];
+        let name = &self.here().names[at(name)];
         fields.labels.iter().position(|label| label == name).ok_or_else(|| ill_typed("a struct lacks a field"))
     }
 
@@ -296,24 +302,18 @@ impl Machine {
 
     /// A closure of a function of the running code.
     fn close(&mut self, function: u32) {
-        let code = self.current.closure.code.clone();
+        let code = self.here().clone();
         let places = code.functions[at(function)].captures.iter();
         let captures = places.map(|place| match place {
             crate::code::Place::Local(slot) => self.local(*slot).clone(),
-            crate::code::Place::Captured(n) => self.current.closure.captures[at(*n)].clone(),
+            crate::code::Place::Captured(n) => self.running().captures[at(*n)].clone(),
         });
         let captures = captures.collect();
         self.stack.push(V::Closure(P::new(Closure { code, function, captures })));
     }
 
-    /// The code of a definition, lowered when it is first needed.
     fn code(&self, global: GlobalRef) -> Result<Arc<Code>, Stop> {
-        let (loaded, definition) = self.registry.global(global).ok_or_else(|| ill_typed("a definition is missing"))?;
-        if let Some(code) = definition.code.get() {
-            return Ok(code.clone());
-        }
-        let code = Arc::new(crate::lower::lower(&self.registry, loaded, definition.key)?);
-        Ok(definition.code.get_or_init(|| code).clone())
+        self.registry.code(global).cloned()
     }
 
     /// A definition that is a function of contracts: known without evaluating anything.
@@ -375,7 +375,7 @@ impl Machine {
         match function {
             V::Closure(closure) => {
                 let base = self.stack.len() - at(arity);
-                self.enter(Current { closure, next: 0, base });
+                self.enter(Current { callee: Callee::Closure(closure), next: 0, base });
             }
             V::Builtin(function) => {
                 self.mode = Mode::Return;
@@ -407,7 +407,7 @@ impl Machine {
         if let (true, Builtin::ContractIdToText, [V::ContractId(id)]) = (self.off_ledger, function, &arguments[..]) {
             return Ok(Some(V::some(V::text(&id.to_string()))));
         }
-        let caller = Caller { registry: &self.registry, v1: self.current.closure.code.v1 };
+        let caller = Caller { registry: &self.registry, v1: self.here().v1 };
         let fold = match builtin(caller, function, arguments)? {
             Outcome::Value(value) => return Ok(Some(value)),
             Outcome::Foldl { function, first, list } => {

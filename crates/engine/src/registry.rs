@@ -1,6 +1,7 @@
 //! The packages that an engine knows, with the code and cached values of their definitions.
 
 use crate::{
+    EngineError,
     code::{Code, GlobalRef},
     run::Stop,
     value::V,
@@ -235,6 +236,17 @@ impl Registry {
     /// The value of a definition, if it has been evaluated.
     pub(crate) fn value(&self, global: GlobalRef) -> Option<&V> {
         self.global(global)?.1.value.get()
+    }
+
+    /// The code of a definition, lowered when it is first needed.
+    pub(crate) fn code(&self, global: GlobalRef) -> Result<&Arc<Code>, Stop> {
+        let missing = || Stop::error(EngineError::IllTyped("a definition is missing".into()));
+        let (loaded, definition) = self.global(global).ok_or_else(missing)?;
+        if let Some(code) = definition.code.get() {
+            return Ok(code);
+        }
+        let code = Arc::new(crate::lower::lower(self, loaded, definition.key)?);
+        Ok(definition.code.get_or_init(|| code))
     }
 
     /// The package and definition of a reference that lowering made.

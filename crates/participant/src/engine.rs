@@ -142,6 +142,8 @@ impl Interpreter for DamlEngine {
             return Err(InterpretationError { code: codes::STORED_DATA_CORRUPT, message });
         }
         self.0.add_package(Arc::new(package));
+        // Now, so that whoever takes over has it.
+        let _ = self.0.compile(id);
         Ok(())
     }
 

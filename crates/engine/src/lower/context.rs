@@ -42,6 +42,8 @@ pub(super) enum Task {
     Call(u32, bool),
     Return(bool),
     /// The value on top gets a name.
+    Name(NameId),
+    /// The same for a value that is needed by this name only: what has a slot already stays there.
     Bind(NameId),
     /// The last names are no longer visible; drops their values below the top.
     Leave(u32, bool),
@@ -66,11 +68,26 @@ pub(super) struct Context {
     function: usize,
     arity: u32,
     ops: Vec<Op>,
-    scope: Vec<(NameId, u32)>,
+    scope: Vec<Bound>,
     /// How many values the function has on the stack.
     depth: u32,
     captures: Vec<Place>,
     captured: BTreeMap<NameId, u32>,
+}
+
+/// A name for a slot.
+#[derive(Clone, Copy)]
+struct Bound {
+    name: NameId,
+    slot: u32,
+    /// Whether the slot ends with the name.
+    owned: bool,
+}
+
+impl Bound {
+    fn new(name: NameId, slot: u32) -> Self {
+        Self { name, slot, owned: true }
+    }
 }
 
 struct OpenMatch {
@@ -138,6 +155,7 @@ impl<'a> Lowering<'a> {
                 Task::Op(op) => self.emit(op),
                 Task::Call(n, tail) => self.emit(if tail { Op::TailCall(n) } else { Op::Call(n) }),
                 Task::Return(tail) => self.end(tail),
+                Task::Name(name) => self.name_top(name),
                 Task::Bind(name) => self.bind(name),
                 Task::Leave(n, tail) => self.leave(n, tail),
                 Task::Begin(params) => self.begin(&params),
@@ -272,7 +290,7 @@ impl<'a> Lowering<'a> {
     /// A function with parameters in slots begins.
     pub(super) fn begin(&mut self, params: &[NameId]) {
         let arity = count(params.len());
-        let scope = params.iter().enumerate().map(|(i, name)| (*name, arity - 1 - count(i))).collect();
+        let scope = params.iter().enumerate().map(|(i, name)| Bound::new(*name, arity - 1 - count(i))).collect();
         self.code.functions.push(Function::default());
         self.contexts.push(Context {
             function: self.code.functions.len() - 1,
@@ -289,34 +307,42 @@ impl<'a> Lowering<'a> {
     pub(super) fn finish(&mut self) {
         let Some(done) = self.contexts.pop() else { return };
         let Context { function, arity, mut ops, captures, .. } = done;
-        crate::code::fuse(&mut ops);
+        crate::code::fuse(&mut ops, &self.code.constants);
         self.code.functions[function] = Function { arity, captures, ops };
         if !self.contexts.is_empty() {
             self.emit(Op::Closure(count(function)));
         }
     }
 
-    pub(super) fn bind(&mut self, name: NameId) {
+    fn name_top(&mut self, name: NameId) {
         let context = self.context();
-        let slot = context.depth - 1;
-        context.scope.push((name, slot));
+        context.scope.push(Bound::new(name, context.depth - 1));
+    }
+
+    fn bind(&mut self, name: NameId) {
+        let context = self.context();
+        if let Some(Op::Local(slot)) = context.ops.last().copied() {
+            context.ops.pop();
+            context.depth -= 1;
+            context.scope.push(Bound { name, slot, owned: false });
+        } else {
+            self.name_top(name);
+        }
     }
 
     /// Gives a name to a slot.
     pub(super) fn bind_slot(&mut self, name: NameId, slot: u32) {
-        self.context().scope.push((name, slot));
+        self.context().scope.push(Bound::new(name, slot));
     }
 
     fn leave(&mut self, n: u32, tail: bool) {
-        if n == 0 {
-            return;
-        }
         let context = self.context();
-        context.scope.truncate(context.scope.len() - index(n));
+        let left = context.scope.len() - index(n);
+        let values = count(context.scope.drain(left..).filter(|bound| bound.owned).count());
         if tail {
-            context.depth -= n;
-        } else {
-            self.emit(Op::Slide(n));
+            context.depth -= values;
+        } else if values > 0 {
+            self.emit(Op::Slide(values));
         }
     }
 
@@ -326,7 +352,7 @@ impl<'a> Lowering<'a> {
             Type::Nat(_) => true,
             Type::Var(name) => {
                 let scale = scale_name(*name);
-                self.contexts.iter().any(|context| context.scope.iter().any(|(bound, _)| *bound == scale))
+                self.contexts.iter().any(|context| context.scope.iter().any(|bound| bound.name == scale))
             }
             _ => false,
         }
@@ -356,8 +382,8 @@ impl<'a> Lowering<'a> {
         while level > 0 && place.is_none() {
             level -= 1;
             let context = &self.contexts[level];
-            let local = context.scope.iter().rev().find(|(bound, _)| *bound == name);
-            place = local.map(|(_, slot)| Place::Local(*slot));
+            let local = context.scope.iter().rev().find(|bound| bound.name == name);
+            place = local.map(|bound| Place::Local(bound.slot));
             place = place.or_else(|| context.captured.get(&name).map(|n| Place::Captured(*n)));
         }
         let mut place = place.ok_or_else(|| ill_typed(format!("variable {} is not bound", self.shown(name))))?;
@@ -390,7 +416,7 @@ impl<'a> Lowering<'a> {
         let open = self.matches.last().expect("arms come within their match");
         let (table, depth) = (open.table, open.depth);
         let context = self.context();
-        context.scope.extend(binders.iter().enumerate().map(|(i, name)| (*name, depth + count(i))));
+        context.scope.extend(binders.iter().enumerate().map(|(i, name)| Bound::new(*name, depth + count(i))));
         context.depth = depth + count(binders.len());
         let target = count(context.ops.len());
         self.code.tables[table][arm].target = target;

@@ -144,7 +144,7 @@ impl<'a> Lowering<'a> {
         tasks.extend([Task::Expr(template.signatories, false), Task::Expr(template.observers, false)]);
         let mut fields = 2;
         if let Some(key) = &template.key {
-            tasks.extend([Task::Expr(key.body, false), Task::Bind(HIDDEN), Task::Variable(HIDDEN, false)]);
+            tasks.extend([Task::Expr(key.body, false), Task::Name(HIDDEN), Task::Variable(HIDDEN, false)]);
             tasks.extend([Task::Expr(key.maintainers, false), Task::Call(1, false)]);
             fields = 4;
         }

@@ -26,15 +26,15 @@ impl Machine {
     pub(super) fn dynamic(&mut self, op: Op) -> Result<(), Stop> {
         let value = match op {
             Op::ToAny(ty) => {
-                let (ty, value) = (self.current.closure.code.types[at(ty)].clone(), self.pop());
+                let (ty, value) = (self.here().types[at(ty)].clone(), self.pop());
                 V::Any(P::new(Any { ty, value }))
             }
             Op::FromAny(ty) => {
                 let V::Any(any) = self.pop() else { return Err(ill_typed("a value is of no dynamic type")) };
-                if any.ty == self.current.closure.code.types[at(ty)] { V::some(any.value.clone()) } else { V::None }
+                if any.ty == self.here().types[at(ty)] { V::some(any.value.clone()) } else { V::None }
             }
             Op::Throw(ty) => {
-                let (ty, value) = (self.current.closure.code.types[at(ty)].clone(), self.pop());
+                let (ty, value) = (self.here().types[at(ty)].clone(), self.pop());
                 return Err(Stop::Throw(V::Any(P::new(Any { ty, value }))));
             }
             Op::Try => {
@@ -48,13 +48,13 @@ impl Machine {
                 return Ok(());
             }
             Op::FromInterface(template) => {
-                let same = *self.template_of(self.top())? == *self.current.closure.code.ids[at(template)];
+                let same = *self.template_of(self.top())? == *self.here().ids[at(template)];
                 let value = self.pop();
                 if same { V::some(value) } else { V::None }
             }
             Op::UnsafeFromInterface(template) => {
                 let (id, value) = (self.pop(), self.pop());
-                let expected = self.current.closure.code.ids[at(template)].clone();
+                let expected = self.here().ids[at(template)].clone();
                 let actual = self.template_of(&value)?;
                 if actual != expected {
                     return Err(wrongly_typed(&id, &expected, &actual));
@@ -62,13 +62,13 @@ impl Machine {
                 value
             }
             Op::FromRequiredInterface(interface) => {
-                let interface = self.current.closure.code.ids[at(interface)].clone();
+                let interface = self.here().ids[at(interface)].clone();
                 let implements = self.implements(&*self.template_of(self.top())?, &interface)?;
                 let value = self.pop();
                 if implements { V::some(value) } else { V::None }
             }
             Op::UnsafeFromRequiredInterface(requiring) => {
-                let interface = self.current.closure.code.ids[at(requiring)].clone();
+                let interface = self.here().ids[at(requiring)].clone();
                 let actual = self.template_of(&self.stack[self.stack.len() - 2])?;
                 let implements = self.implements(&actual, &interface)?;
                 let (id, value) = (self.pop(), self.pop());
@@ -107,7 +107,7 @@ impl Machine {
                 Op::View(interface) => Key::View(m, t, self.instance(loaded, template, interface)?.0),
                 Op::Method { interface, method } => {
                     let (i, instance) = self.instance(loaded, template, interface)?;
-                    let name = &self.current.closure.code.names[at(method)];
+                    let name = &self.here().names[at(method)];
                     let method = place(instance.methods.iter().position(|(method, _)| method == name));
                     Key::Method(m, t, i, method.ok_or_else(|| ill_typed("a method is missing"))?)
                 }
@@ -135,7 +135,7 @@ impl Machine {
         template: &'a Template,
         interface: u32,
     ) -> Result<(u32, &'a lf::InterfaceInstance), Stop> {
-        let interface = &self.current.closure.code.ids[at(interface)];
+        let interface = &self.here().ids[at(interface)];
         loaded.instance(template, interface).ok_or_else(|| ill_typed(&format!("{interface} is not implemented")))
     }
 

@@ -5,15 +5,37 @@ use crate::{
     EngineError,
     code::{Code, GlobalRef},
     ledger::Mark,
+    registry::Registry,
     run::Stop,
     value::{Closure, P, V},
 };
 use std::sync::Arc;
 
+/// The function that runs, or waits.
+#[derive(Clone, Debug)]
+pub(super) enum Callee {
+    /// A definition that is a function. The registry keeps it for ever, so that calls need not count who uses it.
+    Definition(GlobalRef),
+    Closure(P<Closure>),
+}
+
+impl Callee {
+    #[inline]
+    pub(super) fn closure<'a>(&'a self, registry: &'a Registry) -> &'a Closure {
+        match self {
+            Self::Closure(closure) => closure,
+            Self::Definition(global) => match registry.value(*global) {
+                Some(V::Closure(closure)) => closure,
+                _ => unreachable!("only a definition that is a function is called as one, and it stays one"),
+            },
+        }
+    }
+}
+
 /// A function on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Current {
-    pub(super) closure: P<Closure>,
+    pub(super) callee: Callee,
     /// The operation that comes next.
     pub(super) next: u32,
     /// Where its slots begin on the stack.
@@ -24,7 +46,7 @@ impl Current {
     /// The entry of a definition.
     pub(super) fn entry(code: Arc<Code>, base: usize) -> Self {
         let closure = P::new(Closure { code, function: 0, captures: Vec::new() });
-        Self { closure, next: 0, base }
+        Self { callee: Callee::Closure(closure), next: 0, base }
     }
 }
 

@@ -29,7 +29,7 @@ impl Machine {
             Op::PreventEnd => self.end_prevent()?,
             Op::Precondition(template) => {
                 if !matches!(self.pop(), V::Bool(true)) {
-                    let template = (*self.current.closure.code.ids[at(template)]).clone();
+                    let template = (*self.here().ids[at(template)]).clone();
                     let argument =
                         to_ledger(self.local(0)).map_or_else(|_| "its argument".into(), |v| format!("{v:?}"));
                     return Err(EngineError::Precondition { template, argument }.into());
@@ -76,7 +76,7 @@ impl Machine {
     /// The argument of an active contract, as the template or interface asks for it.
     fn contract(&mut self, slot: u32, id: u32, interface: bool) -> Result<(), Stop> {
         let contract_id = self.contract_id(slot)?;
-        let wanted = self.current.closure.code.ids[at(id)].clone();
+        let wanted = self.here().ids[at(id)].clone();
         if self.ledger.is_unasked(&contract_id) {
             return Err(Stop::Need(Question::Contract(contract_id)));
         }
@@ -193,7 +193,7 @@ impl Machine {
         let (observers, controllers) = (self.pop(), self.pop());
         let contract_id = self.contract_id(id)?;
         let template = self.template_of(self.top())?;
-        let code = self.current.closure.code.clone();
+        let code = self.here().clone();
         let ChoiceCode { owner, is_interface, name, consuming } = &code.choices[at(choice)];
         let argument = to_ledger(self.local(argument))?;
         let instance = self.ledger.active(&contract_id)?.instance.clone();
@@ -234,7 +234,7 @@ impl Machine {
             contract_id,
             package_name,
             template: (*template).clone(),
-            interface: interface.then(|| Arc::unwrap_or_clone(self.current.closure.code.ids[at(id)].clone())),
+            interface: interface.then(|| Arc::unwrap_or_clone(self.here().ids[at(id)].clone())),
             actors,
             signatories: instance.signatories.clone(),
             stakeholders: instance.stakeholders.clone(),
@@ -274,7 +274,7 @@ impl Machine {
 
     /// The contracts of a key: to be used, or just looked for.
     fn by_key(&mut self, slot: u32, template: u32, wanted: Wanted) -> Result<(), Stop> {
-        let template = self.current.closure.code.ids[at(template)].clone();
+        let template = self.here().ids[at(template)].clone();
         let key = contract_key(&self.registry, &template, self.local(slot), self.top())?;
         let count = match wanted {
             Wanted::One | Wanted::Any => 1,

@@ -32,6 +32,7 @@ fn every_definition_is_lowered_and_every_value_evaluated() {
         let Some((engine, _)) = load(&file) else { return };
         let registry = engine.registry();
         for loaded in registry.all() {
+            let before = lowered;
             for (number, global) in loaded.globals.iter().enumerate() {
                 match lower(&registry, loaded, global.key) {
                     // Scenarios of LF 1.
@@ -46,6 +47,9 @@ fn every_definition_is_lowered_and_every_value_evaluated() {
                     assert!(!matches!(end, Err(EngineError::IllTyped(_))), "{end:?}");
                 }
             }
+            let compiled = engine.compile(loaded.package.id()).unwrap();
+            let (all, done) = (loaded.globals.len(), lowered - before);
+            assert_eq!((compiled.definitions, compiled.left), (done, all - done));
         }
     }
     println!("{lowered} definitions");

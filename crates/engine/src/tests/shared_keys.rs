@@ -206,3 +206,12 @@ fn only_reading_can_be_undone() {
     assert_eq!(result(&ledger.tell("UndoRead", Value::text("k")).unwrap()), Value::Int64(7));
     assert_eq!(accounts(&result(&ledger.tell("Query", ask(2)).unwrap())).len(), 1);
 }
+
+#[test]
+fn a_contract_is_its_own_key() {
+    let Some(mut ledger) = Ledger::of_shared_keys() else { return };
+    let badge = ledger.new_contract("Badge", [party("alice").into()]);
+    let Node::Create(create) = node(&badge, 0) else { panic!("not a creation: {badge:?}") };
+    let key = create.instance.key.clone().unwrap();
+    assert_eq!((key.value, key.maintainers), (create.instance.argument.clone(), [party("alice")].into()));
+}
