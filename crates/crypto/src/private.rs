@@ -7,6 +7,7 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair as _},
 };
 use base::Hash;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// An Ed25519 private key. It has no `Debug`, and its memory is cleared when it is dropped
@@ -60,9 +61,10 @@ impl SigningKey {
 }
 
 /// A P-256 private key for decryption. It has no `Debug`, and its memory is cleared when it is dropped (by the library,
-/// which keeps it).
+/// which keeps it). Cheap to clone: all clones share the key.
+#[derive(Clone)]
 pub struct DecryptionKey {
-    private: PrivateKey,
+    private: Arc<PrivateKey>,
     public: PublicKey,
 }
 
@@ -83,7 +85,7 @@ impl DecryptionKey {
     fn of(private: PrivateKey) -> Self {
         let point = private.compute_public_key().expect("a private key has a public one");
         let public = PublicKey::ecies_p256(point.as_ref()).expect("a key pair has a valid public key");
-        Self { private, public }
+        Self { private: Arc::new(private), public }
     }
 
     /// The private key as PKCS#8 (RFC 5208), to be stored.

@@ -157,6 +157,7 @@ pub async fn run(context: Context, mut requests: mpsc::Receiver<Request>, tasks:
         Shell { db, epoch, identity, client, keys, ticker, acknowledger, manager, waiting: Vec::new(), tasks };
     tracing::info!(epoch = shell.epoch.number(), ?clean, queue = shell.manager.waiting(), "manager resumes");
     let unsent: Vec<Answer> = shell.manager.answers().cloned().collect();
+    shell.identity.follow(shell.manager.topology().head(), shell.client.member());
     unsent.iter().for_each(|answer| shell.answer(answer));
     let due = shell.manager.resume();
     shell.carry_out(due).await?;
@@ -198,11 +199,13 @@ impl Shell {
         {
             batch.push(next?);
         }
-        let mut effects = Vec::new();
+        let (mut effects, mut last) = (Vec::new(), Timestamp::MIN);
         for received in batch {
-            self.ticker.observe(received.event.timestamp);
+            last = received.event.timestamp;
+            self.ticker.observe(last);
             effects.extend(self.manager.step(&received.event));
         }
+        self.identity.follow(self.manager.topology().snapshot(last), self.client.member());
         self.carry_out(effects).await
     }
 
@@ -273,6 +276,8 @@ impl Shell {
         match effect {
             Effect::Topology(accepted) => {
                 self.keys.follow(self.manager.topology());
+                let own = Identity::changes_at(&accepted, self.client.member());
+                own.into_iter().for_each(|at| self.ticker.want(at));
                 for stored in accepted {
                     let done = self.waiting.extract_if(.., |(t, _)| t == stored.transaction.transaction());
                     done.for_each(|(_, reply)| drop(reply.send(Ok(stored.clone()))));

@@ -52,7 +52,7 @@ async fn drafted(
     parameters: Parameters,
 ) -> Result<(TopologyState, Vec<SignedTopologyTransaction>), ManagerError> {
     let synchronizer = SynchronizerId(identity.uid().clone());
-    let own = std::slice::from_ref(identity.signing_key());
+    let own = &[identity.signing_key()];
     let empty = TopologyState::of(synchronizer.clone());
     let begin = build::manager(&synchronizer, identity.root_key(), own, parameters).into_iter();
     let mut all: Vec<_> = begin.map(|mapping| identity.authorize(&empty, mapping)).collect();
@@ -75,7 +75,7 @@ pub fn found(
     let namespace = identity.uid().namespace();
     let sequencer = SequencerId(Uid::new("sequencer", namespace.clone())?);
     let mediator = MediatorId(Uid::new("mediator", namespace.clone())?);
-    let own = std::slice::from_ref(identity.signing_key());
+    let own = &[identity.signing_key()];
     let mut mappings = build::manager(&synchronizer, identity.root_key(), own, parameters);
     mappings.extend(build::sequencer(&sequencer, std::slice::from_ref(sequencer_key)));
     mappings.extend(build::mediator(&mediator, &synchronizer, std::slice::from_ref(mediator_key)));

@@ -2,7 +2,7 @@
 
 use crate::store;
 use ::store::{Db, Epoch, Statement, StoreError};
-use base::{Coded, ErrorCode, InvalidId, MediatorId, SynchronizerId, codes};
+use base::{Coded, ErrorCode, InvalidId, MediatorId, SynchronizerId, Timestamp, codes};
 use identity::{Identity, IdentityError, load_setting, load_topology, setting_row, topology_rows};
 use mediator_core::{Decision, Effect, Mediator};
 use protocol::{message::Signed, sequencing::Submission};
@@ -136,7 +136,7 @@ pub async fn founding(
 pub async fn run(context: Context, tasks: Tasks) -> Result<(), MediatorError> {
     let Context { db, epoch, identity, setup, client: config } = context;
     let topology = load_topology(&db, &setup.synchronizer).await?;
-    let stored = store::recover(&db, topology.for_catch_up(base::Timestamp::MIN)).await?;
+    let stored = store::recover(&db, topology.for_catch_up(Timestamp::MIN)).await?;
     let clean = stored.clean;
     let mediator = Mediator::recover(setup.mediator.clone(), setup.synchronizer.clone(), stored);
     let member = Member { id: setup.mediator.member(), identity: identity.clone() };
@@ -150,6 +150,7 @@ pub async fn run(context: Context, tasks: Tasks) -> Result<(), MediatorError> {
     let mut shell = Shell { db, epoch, identity, client, keys, ticker, acknowledger, mediator, tasks };
     let unsent: Vec<Decision> = shell.mediator.outbox().cloned().collect();
     tracing::info!(epoch = shell.epoch.number(), ?clean, resent = unsent.len(), "mediator resumes");
+    shell.identity.follow(shell.mediator.topology().head(), shell.client.member());
     unsent.iter().for_each(|decision| shell.send(decision));
     shell.follow(events).await
 }
@@ -177,11 +178,13 @@ impl Shell {
             {
                 batch.push(next?);
             }
-            let mut effects = Vec::new();
+            let (mut effects, mut last) = (Vec::new(), Timestamp::MIN);
             for received in batch {
-                self.ticker.observe(received.event.timestamp);
+                last = received.event.timestamp;
+                self.ticker.observe(last);
                 effects.extend(self.mediator.step(&received.event));
             }
+            self.identity.follow(self.mediator.topology().snapshot(last), self.client.member());
             self.carry_out(effects).await?;
         }
     }
@@ -196,7 +199,11 @@ impl Shell {
             match effect {
                 Effect::Decide(decision) => self.send(&decision),
                 Effect::Tick(at) => self.ticker.want(at),
-                Effect::Topology(_) => self.keys.follow(self.mediator.topology()),
+                Effect::Topology(accepted) => {
+                    self.keys.follow(self.mediator.topology());
+                    let own = Identity::changes_at(&accepted, self.client.member());
+                    own.into_iter().for_each(|at| self.ticker.want(at));
+                }
                 Effect::Clean(at) => self.acknowledger.clean(at),
                 Effect::Alarm(alarm) => tracing::warn!(code = alarm.code.id, "mediator: {alarm}"),
                 Effect::Uuid(_) | Effect::Settled(_) => {}
@@ -232,7 +239,9 @@ impl Shell {
 
     fn send(&self, decision: &Decision) {
         let unsigned = Signed::unsigned(decision.result.clone());
-        let signature = self.identity.sign(&unsigned.hash());
+        // Participants look the key up at the time of the request.
+        let snapshot = self.mediator.topology().snapshot(decision.result.request);
+        let signature = self.identity.sign_at(snapshot, self.client.member(), &unsigned.hash());
         let submission = Submission {
             sender: self.client.member().clone(),
             message_id: decision.message_id(),

@@ -11,6 +11,7 @@ use crate::{
 use ::ledger::{Ledger, initial_rows};
 use ::store::{Db, Epoch};
 use base::{ParticipantId, Timestamp};
+use crypto::PublicKey;
 use identity::{Identity, load_topology};
 use participant_core::{Participant, Recovered};
 use sequencer_client::{Acknowledger, Client, ClientConfig, Member, Ticker, TopologyKeys};
@@ -42,6 +43,8 @@ pub struct Active {
     pub(crate) changing: Mutex<()>,
     /// The same for what it vets: the next change builds on the one before.
     pub(crate) vetting: Mutex<()>,
+    /// The same for its keys.
+    pub(crate) rotating: Mutex<()>,
     /// Once it is installed.
     pub(crate) workflows: Option<Workflows>,
 }
@@ -88,6 +91,7 @@ impl Active {
             connected: RwLock::default(),
             changing: Mutex::default(),
             vetting: Mutex::default(),
+            rotating: Mutex::default(),
             workflows: None,
         };
         if with_workflows {
@@ -100,6 +104,11 @@ impl Active {
     #[must_use]
     pub fn id(&self) -> &ParticipantId {
         &self.me
+    }
+
+    /// Replaces its keys for signing and encryption on the synchronizer; returns the new ones with their names.
+    pub async fn rotate_keys(&self) -> Result<Vec<(String, PublicKey)>, ParticipantError> {
+        crate::onboarding::rotate(self).await
     }
 
     pub(crate) fn connection(&self) -> Option<Connection> {
@@ -127,7 +136,9 @@ impl Active {
         }
         let (tasks, supervisor) = self.tasks.child("synchronizer");
         let synchronizer = registered.synchronizer.clone();
-        let topology = load_topology(&self.db, &synchronizer).await?.for_catch_up(Timestamp::MIN);
+        let topology = load_topology(&self.db, &synchronizer).await?;
+        self.identity.follow(topology.head(), &self.me.member());
+        let topology = topology.for_catch_up(Timestamp::MIN);
         let clean = store::clean(&self.db, &synchronizer).await?;
         let in_flight = store::in_flight(&self.db).await?;
         let waiting = in_flight.len();

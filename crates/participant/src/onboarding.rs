@@ -2,6 +2,7 @@
 
 use crate::{ParticipantError, active::Active, shell::Connection, store::Registered};
 use base::{MessageId, PackageId, Timestamp};
+use crypto::{KeyPurpose, PublicKey};
 use identity::random;
 use protocol::{
     message::EnvelopeContent,
@@ -10,7 +11,7 @@ use protocol::{
 use sequencer_client::{ClientConfig, ClientError, Synchronizer};
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
-use topology::{Mapping, RegisterRequest, Registration, SignedTopologyTransaction, TopologyState, build};
+use topology::{Mapping, Operation, RegisterRequest, Registration, SignedTopologyTransaction, TopologyState, build};
 
 /// How long a change of topology may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,7 +72,7 @@ where
 /// Hosts a new party of the participant's own namespace, and waits until it can act.
 pub(crate) async fn host(active: &Active, party: &base::Uid) -> Result<(), ParticipantError> {
     let mapping = build::party(party, &active.me, topology::Permission::Submission);
-    change(active, mapping).await
+    change(active, mapping, Operation::AddReplace).await
 }
 
 /// Vets packages beside those that are vetted already, and waits until that is in force.
@@ -83,20 +84,45 @@ pub(crate) async fn vet(active: &Active, packages: &BTreeSet<PackageId>) -> Resu
     if packages.is_subset(&vetted) {
         return Ok(());
     }
-    change(active, build::vetting(&active.me, vetted.union(packages).cloned())).await
+    change(active, build::vetting(&active.me, vetted.union(packages).cloned()), Operation::AddReplace).await
 }
 
-/// Has a mapping of the participant's own admitted, and waits until it is in force.
-async fn change(active: &Active, mapping: Mapping) -> Result<(), ParticipantError> {
+/// Replaces the keys for signing and encryption: makes new ones, and once they are in force takes the old ones from the
+/// synchronizer. What was encrypted with those can be read for ever. Returns the new ones with their names.
+pub(crate) async fn rotate(active: &Active) -> Result<Vec<(String, PublicKey)>, ParticipantError> {
+    let _alone = active.rotating.lock().await;
     let connection = active.connection().ok_or(ParticipantError::NotConnected)?;
-    let result = tokio::time::timeout(PATIENCE, request(active, &connection, mapping)).await;
+    let member = active.me.member();
+    let of_member = |key: PublicKey| Mapping::OwnerToKey { member: member.clone(), key };
+    let old: Vec<PublicKey> = connection.topology.borrow().head().keys(&member).into_iter().cloned().collect();
+    let mut made = Vec::new();
+    for purpose in [KeyPurpose::Signing, KeyPurpose::Encryption] {
+        let (name, key) = active.identity.add_key(purpose, &active.db, &active.epoch).await?;
+        change(active, of_member(key.clone()), Operation::AddReplace).await?;
+        made.push((name, key));
+    }
+    for key in old {
+        change(active, of_member(key), Operation::Remove).await?;
+    }
+    Ok(made)
+}
+
+/// Has a statement about a mapping of the participant's own admitted, and waits until it is in force.
+async fn change(active: &Active, mapping: Mapping, operation: Operation) -> Result<(), ParticipantError> {
+    let connection = active.connection().ok_or(ParticipantError::NotConnected)?;
+    let result = tokio::time::timeout(PATIENCE, request(active, &connection, mapping, operation)).await;
     result.unwrap_or(Err(ParticipantError::Timeout("the change of topology")))
 }
 
-async fn request(active: &Active, connection: &Connection, mapping: Mapping) -> Result<(), ParticipantError> {
+async fn request(
+    active: &Active,
+    connection: &Connection,
+    mapping: Mapping,
+    operation: Operation,
+) -> Result<(), ParticipantError> {
     let mut answers = connection.registered.subscribe();
     let mut topology = connection.topology.clone();
-    let signed = active.identity.authorize(&topology.borrow_and_update().clone(), mapping);
+    let signed = active.identity.authorize_as(&topology.borrow_and_update().clone(), mapping, operation);
     let request_id = random::id();
     let now = connection.ticker.known_time().await;
     let submission = submission(active, connection, &signed, &request_id, now);
@@ -120,13 +146,14 @@ async fn request(active: &Active, connection: &Connection, mapping: Mapping) -> 
 /// Waits until the transaction is part of the topology, and its effective time has been seen to pass.
 async fn in_force(connection: &Connection, signed: &SignedTopologyTransaction) -> Result<(), ParticipantError> {
     let mut topology = connection.topology.clone();
-    let key = signed.key();
+    let (key, wanted) = (signed.key(), signed.transaction());
     let gone = |_| ParticipantError::BecamePassive;
-    let state = topology
-        .wait_for(|state| state.head().transaction(&key).is_some_and(|t| t.transaction() == signed.transaction()))
-        .await
-        .map_err(gone)?
-        .clone();
+    let is_there = |state: &TopologyState| match (state.head().transaction(&key), wanted.operation) {
+        (None, Operation::Remove) => true,
+        (held, Operation::AddReplace) => held.is_some_and(|held| held.transaction() == wanted),
+        (Some(_), Operation::Remove) => false,
+    };
+    let state = topology.wait_for(|state| is_there(state)).await.map_err(gone)?.clone();
     let effective = state.last_sequenced().map_or(Timestamp::MIN, |at| at.saturating_add(state.delay()));
     connection.ticker.want(effective);
     let mut time = connection.time.clone();

@@ -102,7 +102,7 @@ impl Shell {
                 () = std::future::ready(()), if can_go_on && !backlog.is_empty() => self.events(&mut backlog).await,
                 event = events.recv(), if can_go_on && backlog.is_empty() => match event {
                     Some(Ok(received)) => {
-                        backlog.push_back(Incoming::read(&received.event, self.identity.decryption_keys()));
+                        backlog.push_back(Incoming::read(&received.event, &self.identity.decryption_keys()));
                         self.gather(&mut backlog, &mut events).map_err(Into::into)
                     }
                     Some(Err(error)) => Err(error.into()),
@@ -119,7 +119,7 @@ impl Shell {
         while backlog.len() < BATCH
             && let Ok(next) = events.try_recv()
         {
-            backlog.push_back(Incoming::read(&next?.event, self.identity.decryption_keys()));
+            backlog.push_back(Incoming::read(&next?.event, &self.identity.decryption_keys()));
         }
         Ok(())
     }
@@ -171,12 +171,16 @@ impl Shell {
     async fn events(&mut self, backlog: &mut VecDeque<Incoming>) -> Result<(), ParticipantError> {
         let missing: Vec<ContractId> = self.participant.missing(backlog.iter()).into_iter().collect();
         self.load(&missing).await?;
-        let mut effects = Vec::new();
+        let (mut effects, mut last) = (Vec::new(), None);
         while !self.participant.is_blocked()
             && let Some(incoming) = backlog.pop_front()
         {
+            last = Some(incoming.timestamp);
             self.ticker.observe(incoming.timestamp);
             effects.extend(self.participant.step(Event::Sequenced(Box::new(incoming))));
+        }
+        if let Some(last) = last {
+            self.identity.follow(self.participant.topology().snapshot(last), self.client.member());
         }
         self.carry_out(effects, Vec::new()).await
     }
@@ -234,8 +238,10 @@ impl Shell {
                 };
                 self.tasks.spawn_blocking("reinterpret", run).detach();
             }
-            Effect::Topology(_) => {
+            Effect::Topology(accepted) => {
                 self.keys.follow(self.participant.topology());
+                let own = Identity::changes_at(&accepted, self.client.member());
+                own.into_iter().for_each(|at| self.ticker.want(at));
                 self.topology.send_replace(Arc::new(self.participant.topology().clone()));
             }
             Effect::Tick(at) => self.ticker.want(at),
@@ -399,7 +405,9 @@ impl Shell {
 
     fn respond(&self, respond: &Respond) {
         let unsigned = Signed::unsigned(respond.responses.clone());
-        let signature = self.identity.sign(&unsigned.hash());
+        // The mediator looks the key up at the time of the request.
+        let snapshot = self.participant.topology().snapshot(respond.responses.request);
+        let signature = self.identity.sign_at(snapshot, self.client.member(), &unsigned.hash());
         let content = EnvelopeContent::Responses(unsigned.with(signature)).encode();
         let recipients = Recipients::group([respond.mediator.member()]);
         let submission =

@@ -27,7 +27,7 @@ pub use writer::SendError;
 use ::store::{Db, HaProfile, StoreError};
 use base::{Coded, ErrorCode, MemberId, SequencerId, SynchronizerId, Timestamp, codes};
 use bytes::Bytes;
-use crypto::PublicKey;
+use crypto::{KeyPurpose, PublicKey};
 use identity::{Identity, IdentityError};
 use members::Registry;
 use protocol::{
@@ -150,11 +150,11 @@ pub(crate) struct Shared {
     tasks: Tasks,
 }
 
-/// The sequencer that signs with `key`.
-fn id_of(topology: &TopologyState, key: &PublicKey) -> Option<SequencerId> {
+/// The sequencer that has a key of this identity.
+fn id_of(topology: &TopologyState, identity: &Identity) -> Option<SequencerId> {
     let head = topology.head();
-    let has_key = |s: &SequencerId| head.keys(&s.member()).iter().any(|k| k.fingerprint() == key.fingerprint());
-    head.sequencers().into_iter().find(has_key)
+    let is_own = |s: &SequencerId| head.keys(&s.member()).iter().any(|key| identity.signs_with(key.fingerprint()));
+    head.sequencers().into_iter().find(is_own)
 }
 
 /// Another sequencer's tables or keys were written at the same moment: what it wrote counts.
@@ -188,10 +188,20 @@ impl Sequencer {
         Ok(sequencer)
     }
 
-    /// The key that the manager has to put on the synchronizer.
+    /// The key that it signs with now; at first the one that the manager has to put on the synchronizer.
     #[must_use]
-    pub fn signing_key(&self) -> &PublicKey {
+    pub fn signing_key(&self) -> PublicKey {
+        if let Some(shared) = &*self.shared.borrow() {
+            let (now, member) = (shared.now(), shared.sequencer.member());
+            shared.registry.topology(|t| self.identity.follow(t.snapshot(now), &member));
+        }
         self.identity.signing_key()
+    }
+
+    /// Makes another key for signing, for all sequencers that share the database. It is used once the manager has put it on
+    /// the synchronizer.
+    pub async fn make_key(&self) -> Result<(String, PublicKey), SequencerError> {
+        Ok(self.identity.add_key(KeyPurpose::Signing, &self.db, &self.db.own()).await?)
     }
 
     /// Adds the public API to the services of a port.
@@ -282,8 +292,9 @@ impl Sequencer {
         if !gaps.is_empty() {
             return Err(SequencerError::Topology(format!("missing are {gaps:?}")));
         }
-        if id_of(&state, self.signing_key()).is_none() {
-            let key = self.signing_key().fingerprint();
+        if id_of(&state, &self.identity).is_none() {
+            let key = self.signing_key();
+            let key = key.fingerprint();
             return Err(SequencerError::Topology(format!("no sequencer on it has the key {key} of this one")));
         }
         let members = state.head().known_members();

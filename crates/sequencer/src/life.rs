@@ -86,7 +86,7 @@ async fn shared(
     tasks: &Tasks,
 ) -> Result<Shared, SequencerError> {
     let topology = load_topology(&db, &synchronizer).await?;
-    let sequencer = crate::id_of(&topology, identity.signing_key()).ok_or_else(|| {
+    let sequencer = crate::id_of(&topology, &identity).ok_or_else(|| {
         SequencerError::Topology("no sequencer on it has the key of this one; restore its keys".into())
     })?;
     let registry = Registry::load(&db, topology).await?;

@@ -3,7 +3,8 @@
 use crate::{Shared, members::Registry, reader::Reader};
 use ::store::{Db, Result};
 use base::{MemberId, Timestamp};
-use identity::topology_rows;
+use crypto::PublicKey;
+use identity::{IdentityError, topology_rows};
 use protocol::{apply_topology, message::EnvelopeContent};
 use sequencer_core::StoredEvent;
 use std::{sync::Arc, time::Duration};
@@ -45,6 +46,21 @@ async fn step(shared: &Shared, reader: &mut Reader, bound: Timestamp) -> Result<
             reader.cursor = before;
             return Err(error);
         }
+    }
+    find_keys(shared).await
+}
+
+/// Another sequencer over the same database may have made the key that the topology now has.
+async fn find_keys(shared: &Shared) -> Result<()> {
+    let member = shared.sequencer.member();
+    let is_new = |key: &&PublicKey| !shared.identity.signs_with(key.fingerprint());
+    if !shared.registry.topology(|t| t.head().keys(&member).iter().any(is_new)) {
+        return Ok(());
+    }
+    match shared.identity.refresh(&shared.db).await {
+        Err(IdentityError::Store(error)) => return Err(error),
+        Err(error) => tracing::error!("the keys of {member} cannot be read: {error}"),
+        Ok(()) => {}
     }
     Ok(())
 }

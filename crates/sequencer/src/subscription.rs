@@ -100,7 +100,12 @@ impl Subscription {
     async fn send(&mut self, stored: &StoredEvent, out: &Out) -> bool {
         let event = event_for(stored, &self.reader.member, self.previous, &self.shared.synchronizer);
         self.previous = Some(stored.timestamp);
-        let sign = |hash: &_| Ok::<_, Infallible>(self.shared.identity.sign(hash));
+        let Shared { identity, registry, sequencer, .. } = &*self.shared;
+        // With the key of that time, which a reader knows who has read what came before.
+        let at = stored.timestamp;
+        let sign = |hash: &_| {
+            Ok::<_, Infallible>(registry.topology(|t| identity.sign_at(t.snapshot(at), &sequencer.member(), hash)))
+        };
         let Ok(signed) = SignedContent::sign::<SequencedEvent, _>(event.encode(), sign);
         out.send(Ok(signed.to_bytes())).await.is_ok()
     }

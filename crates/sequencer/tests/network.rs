@@ -71,7 +71,7 @@ impl World {
     /// The founding topology, with both participants on it.
     fn topology(&self, sequencer_key: &PublicKey) -> Vec<SignedTopologyTransaction> {
         let state = TopologyState::of(self.synchronizer());
-        let key = |identity: &Identity| [identity.signing_key().clone()];
+        let key = |identity: &Identity| [identity.signing_key()];
         let id = self.synchronizer();
         let mut founding = build::manager(&id, self.manager.root_key(), &key(&self.manager), Parameters::default());
         let sequencer = SequencerId(self.in_manager_namespace("sequencer"));
@@ -112,7 +112,7 @@ impl World {
         for _ in 0..count {
             running.push(self.start().await);
         }
-        let topology = self.topology(running[0].sequencer.signing_key());
+        let topology = self.topology(&running[0].sequencer.signing_key());
         running[0].sequencer.initialize(self.synchronizer(), topology).await.unwrap();
         for one in &running {
             one.online().await;
@@ -152,7 +152,7 @@ impl Running {
     }
 
     fn keys(&self) -> Arc<dyn Keys> {
-        Arc::new(SequencerKeys(watch::Sender::new(vec![self.sequencer.signing_key().clone()])))
+        Arc::new(SequencerKeys(watch::Sender::new(vec![self.sequencer.signing_key()])))
     }
 }
 

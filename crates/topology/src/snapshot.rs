@@ -5,7 +5,8 @@ use crate::{
     state::Subject,
 };
 use base::{
-    Hash, MediatorId, MemberId, MemberKind, PackageId, ParticipantId, PartyId, SequencerId, SynchronizerId, Timestamp,
+    Fingerprint, Hash, MediatorId, MemberId, MemberKind, PackageId, ParticipantId, PartyId, SequencerId,
+    SynchronizerId, Timestamp,
 };
 use crypto::{KeyPurpose, PublicKey, Signature, SignatureError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ pub enum WrongSigner {
         /// Who is said to have signed.
         member: MemberId,
         /// The key that the signature names.
-        key: base::Fingerprint,
+        key: Fingerprint,
         /// When it was looked up.
         at: Timestamp,
     },
@@ -103,6 +104,12 @@ impl<'a> Snapshot<'a> {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Whether this is a key of the member.
+    #[must_use]
+    pub fn has_key(&self, member: &MemberId, key: &Fingerprint) -> bool {
+        self.mapping(&MappingKey::OwnerToKey(member.clone(), key.clone())).is_some()
     }
 
     /// The member's keys for signing, or those for encryption.

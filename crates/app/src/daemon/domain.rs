@@ -142,7 +142,7 @@ async fn found(
 ) -> Result<Home, PartError> {
     let mediator = identity(mediator_db, &mediator_db.own(), "mediator").await?;
     let manager = identity(manager_db, &manager_db.own(), name).await?;
-    let founded = ::manager::found(&manager, parameters, sequencer.signing_key(), mediator.signing_key())?;
+    let founded = ::manager::found(&manager, parameters, &sequencer.signing_key(), &mediator.signing_key())?;
     let mut attempts = 0..ATTEMPTS;
     let topology = loop {
         match sequencer.initialize(founded.synchronizer.clone(), founded.topology.clone()).await {

@@ -5,11 +5,11 @@ use super::{
     connection::{self, Connected, NotInitialized, Sequencers},
     domain::Home,
     host::{Host, NamedPort, client, identifier, identity, refuse, replica_config, settled},
-    topology::{TopologyAdmin, Unreadable, from_wire, unreadable},
+    topology::{TopologyAdmin, Unreadable, from_wire, node_key, unreadable},
 };
 use ::base::{Coded, ErrorCode, SynchronizerId, codes};
 use ::config::{NodeCommon, SynchronizerParameters};
-use ::crypto::PublicKey;
+use ::crypto::{KeyPurpose, PublicKey};
 use ::identity::Identity;
 use ::manager::{Context, ManagerError, Setup};
 use ::node::{NodeKind, Part, PartError, Replica};
@@ -233,6 +233,19 @@ impl ManagerAdminService for Manager {
             mediator_id: founded.mediator.to_string(),
             transactions: founded.topology.iter().map(|t| t.encode()).collect(),
         }))
+    }
+
+    async fn get_manager_key(&self, _: Request<GetKeyRequest>) -> Result<Response<GetKeyResponse>, Status> {
+        let term = self.term.lock().await;
+        let term = term.as_ref().ok_or_else(|| refuse(Refused::Passive))?;
+        Ok(Response::new(GetKeyResponse { key: Some((&term.identity.signing_key()).into()) }))
+    }
+
+    async fn make_manager_key(&self, _: Request<MakeKeyRequest>) -> Result<Response<MakeKeyResponse>, Status> {
+        let term = self.term.lock().await;
+        let Term { epoch, identity, .. } = term.as_ref().ok_or_else(|| refuse(Refused::Passive))?;
+        let made = identity.add_key(KeyPurpose::Signing, &self.db, epoch).await.map_err(refuse)?;
+        Ok(Response::new(MakeKeyResponse { key: Some(node_key(made)) }))
     }
 
     async fn initialize_manager(

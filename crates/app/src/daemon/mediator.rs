@@ -5,10 +5,11 @@ use super::{
     connection::{self, Connected, NotInitialized, Sequencers},
     domain::Home,
     host::{Host, NamedPort, client, identity, refuse, replica_config, settled},
-    topology::{TopologyAdmin, from_wire, unreadable},
+    topology::{TopologyAdmin, from_wire, node_key, unreadable},
 };
 use ::base::{Coded, ErrorCode, codes};
 use ::config::NodeCommon;
+use ::crypto::KeyPurpose;
 use ::identity::Identity;
 use ::mediator::{Context, MediatorError, Setup};
 use ::node::{NodeKind, Part, PartError, Replica};
@@ -181,7 +182,14 @@ impl MediatorAdminService for Mediator {
     async fn get_mediator_key(&self, _: Request<GetKeyRequest>) -> Result<Response<GetKeyResponse>, Status> {
         let term = self.term.lock().await;
         let term = term.as_ref().ok_or_else(|| refuse(Passive))?;
-        Ok(Response::new(GetKeyResponse { key: Some(term.identity.signing_key().into()) }))
+        Ok(Response::new(GetKeyResponse { key: Some((&term.identity.signing_key()).into()) }))
+    }
+
+    async fn make_mediator_key(&self, _: Request<MakeKeyRequest>) -> Result<Response<MakeKeyResponse>, Status> {
+        let term = self.term.lock().await;
+        let Term { epoch, identity, .. } = term.as_ref().ok_or_else(|| refuse(Passive))?;
+        let made = identity.add_key(KeyPurpose::Signing, &self.db, epoch).await.map_err(refuse)?;
+        Ok(Response::new(MakeKeyResponse { key: Some(node_key(made)) }))
     }
 
     async fn initialize_mediator(

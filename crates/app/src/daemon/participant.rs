@@ -3,7 +3,7 @@
 use super::{
     DaemonError,
     host::{Host, NamedPort, client, identifier, port_failed, refuse, replica_config},
-    topology::{TopologyAdmin, unreadable},
+    topology::{TopologyAdmin, node_key, unreadable},
 };
 use ::base::{ParticipantId, SynchronizerId};
 use ::crypto::{TokenKey, TokenKeyError};
@@ -120,6 +120,8 @@ fn passed_on(method: &str) -> Option<Repeat> {
     match method {
         // Each is served from what every replica can read.
         "ListSynchronizers" | "ListDars" => None,
+        // The keys of a rotation that somebody did not hear of would be replaced at once.
+        "RotateKeys" => Some(Repeat::Never),
         // What is as it is wished to be is left so.
         _ => Some(Repeat::Harmless),
     }
@@ -252,6 +254,11 @@ impl ParticipantAdminService for Participant {
         let timeout = if request.timeout_ms == 0 { PING } else { Duration::from_millis(request.timeout_ms) };
         let took = self.active()?.ping(&other, timeout).await.map_err(refuse)?;
         Ok(Response::new(PingResponse { took_ms: took.as_millis().try_into().unwrap_or(u64::MAX) }))
+    }
+
+    async fn rotate_keys(&self, _: Request<RotateKeysRequest>) -> Result<Response<RotateKeysResponse>, Status> {
+        let made = self.active()?.rotate_keys().await.map_err(refuse)?;
+        Ok(Response::new(RotateKeysResponse { keys: made.into_iter().map(node_key).collect() }))
     }
 
     async fn list_dars(&self, _: Request<ListDarsRequest>) -> Result<Response<ListDarsResponse>, Status> {

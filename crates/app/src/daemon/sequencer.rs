@@ -4,7 +4,7 @@ use super::{
     DaemonError, health,
     host::{Host, NamedPort, port_failed, refuse},
     storage::profile,
-    topology::{TopologyAdmin, to_wire, unreadable},
+    topology::{TopologyAdmin, node_key, to_wire, unreadable},
 };
 use ::config::NodeCommon;
 use ::node::{NodeKind, NodeStatus};
@@ -117,7 +117,12 @@ pub(crate) struct Admin {
 #[tonic::async_trait]
 impl SequencerAdminService for Admin {
     async fn get_key(&self, _: Request<GetKeyRequest>) -> Result<Response<GetKeyResponse>, Status> {
-        Ok(Response::new(GetKeyResponse { key: Some(self.sequencer.signing_key().into()) }))
+        Ok(Response::new(GetKeyResponse { key: Some((&self.sequencer.signing_key()).into()) }))
+    }
+
+    async fn make_key(&self, _: Request<MakeKeyRequest>) -> Result<Response<MakeKeyResponse>, Status> {
+        let made = self.sequencer.make_key().await.map_err(refuse)?;
+        Ok(Response::new(MakeKeyResponse { key: Some(node_key(made)) }))
     }
 
     async fn prepare_sequencer(
@@ -126,7 +131,7 @@ impl SequencerAdminService for Admin {
     ) -> Result<Response<PrepareSequencerResponse>, Status> {
         let synchronizer = request.into_inner().synchronizer_id.parse().map_err(unreadable).map_err(refuse)?;
         self.sequencer.prepare(&synchronizer).await.map_err(refuse)?;
-        let (key, replicated) = (Some(self.sequencer.signing_key().into()), self.sequencer.is_replicated());
+        let (key, replicated) = (Some((&self.sequencer.signing_key()).into()), self.sequencer.is_replicated());
         Ok(Response::new(PrepareSequencerResponse { key, replicated }))
     }
 

@@ -2,6 +2,7 @@
 
 use super::{host::refuse, manager::Manager};
 use ::base::{Coded, ErrorCode, SynchronizerId, Timestamp, codes};
+use ::crypto::PublicKey;
 use ::identity::{Identity, load_setting, load_topology};
 use ::rpc::services::concordat::admin::v1::topology_service_server::TopologyService;
 use ::store::Db;
@@ -77,13 +78,14 @@ impl TopologyService for TopologyAdmin {
 
     async fn list_keys(&self, _: Request<ListKeysRequest>) -> Result<Response<ListKeysResponse>, Status> {
         let identity = Identity::load(&self.db).await.map_err(refuse)?;
-        let keys = identity.iter().flat_map(|identity| {
-            let [signing, encryption] = identity.message_keys();
-            [("root", identity.root_key().clone()), ("signing", signing), ("encryption", encryption)]
-        });
-        let keys = keys.map(|(name, key)| NodeKey { name: name.into(), key: Some((&key).into()) });
-        Ok(Response::new(ListKeysResponse { keys: keys.collect() }))
+        let keys = identity.iter().flat_map(Identity::public_keys);
+        Ok(Response::new(ListKeysResponse { keys: keys.map(node_key).collect() }))
     }
+}
+
+/// A key with its name.
+pub(crate) fn node_key((name, key): (String, PublicKey)) -> NodeKey {
+    NodeKey { name, key: Some((&key).into()) }
 }
 
 /// What is said of a value that cannot be read.

@@ -1,10 +1,11 @@
 //! The commands of nodes: which there are, and the calls that they are.
 //!
-//! `list.rs` which there are · `setup.rs` founding step by step · `topology.rs` what nodes know of the synchronizer ·
+//! `list.rs` which there are · `setup.rs` founding step by step · `keys.rs` keys · `topology.rs` what nodes know of the synchronizer ·
 //! `domains.rs` synchronizers of a participant · `health.rs` how a node is · `ledger.rs` what the Ledger API is asked.
 
 mod domains;
 mod health;
+mod keys;
 mod ledger;
 mod list;
 mod setup;
@@ -29,8 +30,7 @@ use Kind::Participant;
 use list::{COMMANDS, Command, MISSING};
 
 /// What commands of `setup.rs` begin with.
-const FOUNDING: [&str; 6] =
-    ["initialization.", "mediator.", "setup.", "sequencer_connection.", "keys.", "setup.helper."];
+const FOUNDING: [&str; 4] = ["initialization.", "mediator.", "setup.", "sequencer_connection."];
 
 /// What a path of names is.
 pub(super) enum Found {
@@ -157,6 +157,9 @@ pub(super) async fn call(
         }
         "parties.list" | "parties.hosted" => topology::parties(node, path, &arguments).await,
         "sequencerConnection" => node.sequencers()?.connection(),
+        _ if path.starts_with("keys.") || path.ends_with(".rotate_key") => {
+            keys::call(nodes, node, path, &arguments).await
+        }
         _ if path.starts_with("topology.") || path.starts_with("participants.") || path.starts_with("service.") => {
             topology::call(nodes, node, path, &arguments).await
         }

@@ -8,6 +8,7 @@ mod console;
 mod examples;
 mod harness;
 mod health;
+mod keys;
 mod managing;
 mod manual;
 mod model;

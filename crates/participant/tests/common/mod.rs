@@ -123,7 +123,7 @@ impl World {
             ..Parameters::default()
         };
         let founded =
-            manager::found(&manager_identity, parameters, first.signing_key(), mediator_identity.signing_key())
+            manager::found(&manager_identity, parameters, &first.signing_key(), &mediator_identity.signing_key())
                 .unwrap();
         let topology: Vec<StoredTransaction> =
             first.initialize(founded.synchronizer.clone(), founded.topology).await.unwrap();

@@ -143,9 +143,15 @@ pub(super) const COMMANDS: &[Command] = &[
     Command("keys.secret.list", ALL, "", "Its own keys"),
     Command(
         "keys.secret.generate_signing_key",
-        &[Sequencer, Mediator],
+        &[Sequencer, Mediator, Manager, Domain],
         "(name)",
-        "The key that it made at its first start, before it is initialized",
+        "Another key, to be put on the synchronizer; before it is initialized, the one of its first start",
+    ),
+    Command(
+        "keys.secret.rotate_node_keys",
+        ALL,
+        "(domainManagerRef)",
+        "Replace its keys while it works; of sequencers and mediators with the help of the manager",
     ),
     Command("keys.public.list", ALL, "", "Its own keys, and those that it knows of others"),
     Command("keys.public.list_owners", ALL, "", "The keys of all members"),
@@ -160,6 +166,12 @@ pub(super) const COMMANDS: &[Command] = &[
     Command("topology.vetted_packages.list", ALL, "", "Of these"),
     Command("topology.domain_parameters_changes.list", ALL, "", "Of these"),
     Command("topology.owner_to_key_mappings.authorize", MANAGING, "(ops, keyOwner, key)", "Say it of a member"),
+    Command(
+        "topology.owner_to_key_mappings.rotate_key",
+        MANAGING,
+        "(nodeInstance, owner, currentKey, newKey)",
+        "Give a member a key, and take the old one away once the node uses the new one",
+    ),
     Command(
         "topology.mediator_domain_states.authorize",
         MANAGING,

@@ -1,23 +1,16 @@
-//! Commands with which a synchronizer is founded step by step, from a console for each node; keys; where mediators and
-//! managers find their sequencers.
+//! Commands with which a synchronizer is founded step by step, from a console for each node; where mediators and managers
+//! find their sequencers.
 
-use super::{NOT_SERVED, Node, argument, check, refused, status, topology};
-use crate::shell::{
-    connections::Sequencers,
-    files::{self, public_key},
-    made,
-    nodes::Kind,
-};
+use super::{NOT_SERVED, Node, argument, check, keys::shown_key, refused, topology};
+use crate::shell::{connections::Sequencers, files, made};
 use ::console::{Argument, Value};
 use ::topology::Mapping;
-use crypto::{KeyPurpose, PublicKey};
 use rpc::services::concordat::admin::v1::{
     manager_admin_service_client::ManagerAdminServiceClient, mediator_admin_service_client::MediatorAdminServiceClient,
     sequencer_admin_service_client::SequencerAdminServiceClient,
     sequencer_connection_service_client::SequencerConnectionServiceClient,
-    topology_service_client::TopologyServiceClient,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use wire::concordat::admin::v1::*;
 
 pub(super) async fn call(
@@ -67,7 +60,7 @@ pub(super) async fn call(
             topology::authorize(node, Mapping::OwnerToKey { member, key }, false).await.map(|_| Value::Unit)
         }
         _ if path.starts_with("sequencer_connection.") => connection(nodes, node, path, arguments).await,
-        _ => keys(node, path, arguments).await,
+        _ => Err(format!("{path} {NOT_SERVED}")),
     }
 }
 
@@ -107,14 +100,6 @@ fn parameters(value: &Value) -> Result<(), String> {
     }
 }
 
-fn shown_key(key: Option<&wire::concordat::crypto::v1::PublicKey>) -> Result<Value, String> {
-    Ok(public_key(&read(key)?))
-}
-
-fn read(key: Option<&wire::concordat::crypto::v1::PublicKey>) -> Result<PublicKey, String> {
-    PublicKey::try_from(key.ok_or("it answers without a key")?).map_err(|error| error.to_string())
-}
-
 /// What `sequencer_connection.modify` changes.
 pub(super) async fn subject(node: &Node) -> Result<Value, String> {
     let connection = current(node).await?.ok_or("it is not initialized, and has no sequencers yet")?;
@@ -147,66 +132,4 @@ async fn connection(
     let mut client = SequencerConnectionServiceClient::new(node.admin.clone());
     client.set_sequencer_connection(SetSequencerConnectionRequest { connection }).await.map_err(refused)?;
     Ok(Value::Unit)
-}
-
-async fn own(node: &Node) -> Result<Vec<(String, PublicKey)>, String> {
-    let answer = TopologyServiceClient::new(node.admin.clone()).list_keys(ListKeysRequest {}).await.map_err(refused)?;
-    answer.into_inner().keys.into_iter().map(|key| Ok((key.name, read(key.key.as_ref())?))).collect()
-}
-
-async fn keys(node: &Node, path: &str, arguments: &[Argument]) -> Result<Value, String> {
-    let named = |(name, key): (String, PublicKey), record: &'static str| {
-        let fields = vec![("publicKey", public_key(&key)), ("name", Value::text(&name)?)];
-        Value::record(record, fields)
-    };
-    match path {
-        "keys.secret.list" => {
-            let shown = own(node).await?.into_iter().map(|key| named(key, "PrivateKeyMetadata"));
-            made(shown.collect::<Result<_, _>>().and_then(Value::vector))
-        }
-        "keys.secret.generate_signing_key" => {
-            check(arguments, &["name", "scheme"])?;
-            let now = status(node).await?;
-            let is_new = matches!(node.kind, Kind::Sequencer | Kind::Mediator) && !now.initialized;
-            if !is_new {
-                return Err("it has its key already, and this version cannot give it another".into());
-            }
-            let found = own(node).await?.into_iter().find(|(name, _)| name == "signing");
-            found.map(|(_, key)| public_key(&key)).ok_or_else(|| "it has no keys yet; wait until it is active".into())
-        }
-        "keys.public.list" => {
-            let mut known = own(node).await?;
-            let mut seen: BTreeSet<_> = known.iter().map(|(_, key)| key.fingerprint().clone()).collect();
-            for (member, key) in topology::keys(node).await? {
-                if seen.insert(key.fingerprint().clone()) {
-                    known.push((member.to_string(), key));
-                }
-            }
-            let shown = known.into_iter().map(|key| named(key, "PublicKeyWithName"));
-            made(shown.collect::<Result<_, _>>().and_then(Value::vector))
-        }
-        "keys.public.list_owners" | "keys.public.list_by_owner" => {
-            let wanted = match path {
-                "keys.public.list_owners" => None,
-                _ => Some(topology::member(&argument(arguments, 0, "keyOwner")?)?),
-            };
-            let mut owners: BTreeMap<_, [Vec<Value>; 2]> = BTreeMap::new();
-            for (member, key) in topology::keys(node).await? {
-                if wanted.as_ref().is_none_or(|wanted| *wanted == member) {
-                    let of = usize::from(key.purpose() == KeyPurpose::Encryption);
-                    owners.entry(member).or_default()[of].push(public_key(&key));
-                }
-            }
-            let shown = owners.into_iter().map(|(member, [signing, encryption])| {
-                let fields = vec![
-                    ("owner", Value::Id("KeyOwner", member.to_string().into())),
-                    ("signingKeys", Value::vector(signing)?),
-                    ("encryptionKeys", Value::vector(encryption)?),
-                ];
-                Value::record("ListKeyOwnersResult", fields)
-            });
-            made(shown.collect::<Result<_, _>>().and_then(Value::vector))
-        }
-        _ => Err(format!("{path} {NOT_SERVED}")),
-    }
 }
