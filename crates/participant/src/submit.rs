@@ -151,7 +151,8 @@ fn build(
     interpreted: &Interpreted,
     now: Timestamp,
 ) -> Result<ConfirmationRequest, ParticipantError> {
-    let mediator = mediator(&snapshot)?;
+    let uuid = RequestUuid(random::bytes());
+    let mediator = mediator(&snapshot, uuid)?;
     let input = TreeInput {
         snapshot,
         transaction: &interpreted.transaction,
@@ -159,17 +160,59 @@ fn build(
         salt_seed: Hash(random::bytes()),
         contracts: &interpreted.contracts,
         submitter,
-        common: CommonMetadata {
-            salt: NO_SALT,
-            synchronizer: connection.synchronizer.clone(),
-            mediator,
-            uuid: RequestUuid(random::bytes()),
-        },
+        common: CommonMetadata { salt: NO_SALT, synchronizer: connection.synchronizer.clone(), mediator, uuid },
         participant: ParticipantMetadata { salt: NO_SALT, ledger_time: now, preparation_time: now, workflow },
     };
     Ok(ConfirmationRequest::build(input, &Secret::new(random::bytes()))?)
 }
 
-fn mediator(snapshot: &Snapshot<'_>) -> Result<MediatorId, ParticipantError> {
-    snapshot.mediators().into_iter().next().ok_or(ParticipantError::NoMediator)
+/// One of the mediators, by chance. One that is about to go would not live to see the verdict.
+fn mediator(snapshot: &Snapshot<'_>, uuid: RequestUuid) -> Result<MediatorId, ParticipantError> {
+    let serving = snapshot.mediators();
+    let (staying, leaving): (Vec<_>, Vec<_>) = serving.into_iter().partition(|m| snapshot.head().is_active_mediator(m));
+    let choice = if staying.is_empty() { leaving } else { staying };
+    let place = usize::from(uuid.0[0]).checked_rem(choice.len()).ok_or(ParticipantError::NoMediator)?;
+    choice.into_iter().nth(place).ok_or(ParticipantError::NoMediator)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use std::collections::BTreeSet;
+    use topology::{
+        Mapping, Side, build,
+        testing::{self, Network, key, remove, root, uid},
+    };
+
+    #[test]
+    fn requests_go_to_all_mediators_but_not_to_those_that_are_about_to_leave() {
+        let mut network = Network::new(1);
+        let (first, second) = (network.mediator.clone(), MediatorId(uid("second", "sync")));
+        let own = [key("second").public().clone()];
+        let mappings = build::mediator(&second, &network.synchronizer, &own);
+        let signed = mappings.into_iter().map(|m| testing::sign(&network.state, m, &[&root("sync")])).collect();
+        network.apply_all(signed);
+        let chosen = |network: &Network| -> BTreeSet<MediatorId> {
+            let snapshot = network.state.snapshot(network.now());
+            (0..=u8::MAX).map(|byte| mediator(&snapshot, RequestUuid([byte; 16])).unwrap()).collect()
+        };
+        assert_eq!(chosen(&network), [first.clone(), second.clone()].into());
+
+        let state = |mediator: &MediatorId| {
+            let (synchronizer, mediator) = (network.synchronizer.clone(), mediator.clone());
+            Mapping::MediatorState { side: Side::Both, synchronizer, mediator }
+        };
+        let leaves = |mediator| remove(&network.state, state(mediator), &[&root("sync")]);
+        let (one, other) = (leaves(&first), leaves(&second));
+        let now = network.now();
+        // Known, but not in force for a while.
+        assert!(network.state.apply(now, vec![one]).iter().all(Result::is_ok));
+        assert!(network.state.snapshot(now).is_active_mediator(&first));
+        assert_eq!(chosen(&network), [second.clone()].into());
+        // Whoever is the last one is asked to the end.
+        assert!(network.state.apply(now.next().unwrap(), vec![other]).iter().all(Result::is_ok));
+        assert_eq!(chosen(&network), [first, second].into());
+    }
 }

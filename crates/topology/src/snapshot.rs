@@ -60,6 +60,12 @@ impl<'a> Snapshot<'a> {
         self.at
     }
 
+    /// What is known to come, beyond what is in force.
+    #[must_use]
+    pub fn head(&self) -> Snapshot<'a> {
+        self.state.head()
+    }
+
     /// The synchronizer it is about.
     #[must_use]
     pub fn synchronizer(&self) -> Option<&'a SynchronizerId> {

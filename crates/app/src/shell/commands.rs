@@ -16,7 +16,6 @@ pub(super) use health::ask as status_of;
 pub(super) use topology::dynamic_parameters;
 
 use super::{
-    connections::Sequencers,
     made,
     nodes::{Kind, Node},
 };
@@ -27,7 +26,7 @@ use std::collections::BTreeMap;
 use wire::concordat::admin::v1::{NodeStatus, SetPassiveRequest};
 
 use Kind::Participant;
-use list::{COMMANDS, Command, MISSING};
+use list::{COMMANDS, Command};
 
 /// What commands of `setup.rs` begin with.
 const FOUNDING: [&str; 4] = ["initialization.", "mediator.", "setup.", "sequencer_connection."];
@@ -47,17 +46,12 @@ pub(super) fn paths(kind: Kind) -> impl Iterator<Item = &'static str> {
     own(kind).map(|command| command.0)
 }
 
-fn missing(kind: Kind) -> impl Iterator<Item = &'static str> {
-    MISSING.iter().filter(move |(_, kinds)| kinds.contains(&kind)).map(|(path, _)| *path)
-}
-
 pub(super) fn find(kind: Kind, path: &str) -> Option<Found> {
-    let mut all = paths(kind).chain(missing(kind));
-    if all.any(|command| command == path) || path.ends_with(".help") {
+    if paths(kind).any(|command| command == path) || path.ends_with(".help") {
         return Some(Found::Command);
     }
     let is_group = |command: &str| command.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-    paths(kind).chain(missing(kind)).any(is_group).then_some(Found::Group)
+    paths(kind).any(is_group).then_some(Found::Group)
 }
 
 /// The names in a group.
@@ -66,7 +60,7 @@ pub(super) fn members(kind: Kind, group: &str) -> Vec<String> {
         "" => command.split('.').next(),
         _ => command.strip_prefix(group)?.strip_prefix('.'),
     };
-    let mut names: Vec<String> = paths(kind).chain(missing(kind)).filter_map(inside).map(String::from).collect();
+    let mut names: Vec<String> = paths(kind).filter_map(inside).map(String::from).collect();
     names.sort();
     names.dedup();
     names
@@ -78,9 +72,7 @@ pub(super) fn help(kind: Kind, group: &str, arguments: &[Argument]) -> Vec<Strin
     let wanted = arguments.first().map(|argument| prefix.clone() + &argument.value.plain());
     let is_wanted = |path: &str| wanted.as_ref().map_or(path.starts_with(&prefix), |wanted| path.starts_with(wanted));
     let served = own(kind).filter(|command| is_wanted(command.0));
-    let served = served.map(|Command(path, _, takes, about)| format!("{path}{takes} - {about}"));
-    let missing = missing(kind).filter(|path| is_wanted(path)).map(|path| format!("{path} - {NOT_SERVED}"));
-    served.chain(missing).collect()
+    served.map(|Command(path, _, takes, about)| format!("{path}{takes} - {about}")).collect()
 }
 
 const NOT_SERVED: &str = "is not served by the admin API of this version; see CHANGELOG.md, Missing";
@@ -153,7 +145,7 @@ pub(super) async fn call(
             check(&arguments, &["sequencers", "mediators"])?;
             let sequencers = targets(nodes, &argument(&arguments, 0, "sequencers")?)?;
             let mediators = targets(nodes, &argument(&arguments, 1, "mediators")?)?;
-            bootstrap(node, &sequencers, &mediators).await.map(|()| Value::Unit)
+            setup::bootstrap(node, &sequencers, &mediators).await.map(|()| Value::Unit)
         }
         "parties.list" | "parties.hosted" => topology::parties(node, path, &arguments).await,
         "sequencerConnection" => node.sequencers()?.connection(),
@@ -210,26 +202,4 @@ fn targets<'a>(nodes: &'a BTreeMap<String, Node>, value: &Value) -> Result<Vec<&
         other => Err(format!("a node is needed, this is {}", other.type_name())),
     };
     each.iter().map(node).collect()
-}
-
-async fn bootstrap(manager: &Node, sequencers: &[&Node], mediators: &[&Node]) -> Result<(), String> {
-    let (Some(first), [mediator]) = (sequencers.first(), mediators) else {
-        return Err("it needs a sequencer, and one mediator: further ones cannot be added yet".into());
-    };
-    if first.kind != Kind::Sequencer || mediator.kind != Kind::Mediator {
-        return Err("it needs a sequence of sequencers and one of mediators".into());
-    }
-    let mut all = Sequencers::default();
-    for sequencer in sequencers {
-        all.add(sequencer.sequencers()?);
-    }
-    let Sequencers { uris, trust } = all;
-    let founding = demo::Founding {
-        sequencer: first.admin.clone(),
-        mediator: mediator.admin.clone(),
-        manager: manager.admin.clone(),
-        endpoints: uris,
-        trust,
-    };
-    demo::found(founding).await.map_err(refused)
 }

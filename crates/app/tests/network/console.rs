@@ -55,9 +55,6 @@ fn scripts_run_the_nodes_and_errors_name_their_place() {
     assert_eq!((text.as_str(), ran.status.code()), ("true\n", Some(1)), "{error}");
     assert!(error.contains("wrong.canton:3:1: participant1: "), "{error}");
 
-    // What the field has and this version has not is said so, and is no name that nobody knows.
-    script("manager1.setup.onboard_new_sequencer(sequencer1)");
-    assert!(texts(&run(&wrong)).1.contains("setup.onboard_new_sequencer is not served"));
     script("participant1.dars.uplaod(\"a.dar\")");
     assert!(
         texts(&run(&wrong)).1.contains("uplaod is not a member of Participant 'participant1'; did you mean upload?")

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod balancer;
+mod changing;
 mod commands;
 mod console;
 mod examples;

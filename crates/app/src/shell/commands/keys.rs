@@ -31,7 +31,7 @@ pub(super) fn shown_key(key: Option<&wire::concordat::crypto::v1::PublicKey>) ->
     Ok(public_key(&read(key)?))
 }
 
-fn read(key: Option<&wire::concordat::crypto::v1::PublicKey>) -> Result<PublicKey, String> {
+pub(super) fn read(key: Option<&wire::concordat::crypto::v1::PublicKey>) -> Result<PublicKey, String> {
     PublicKey::try_from(key.ok_or("it answers without a key")?).map_err(|error| error.to_string())
 }
 

@@ -45,6 +45,18 @@ pub(super) const COMMANDS: &[Command] = &[
     Command("replication.set_passive", ALL, "", "Hand over to another replica; fails if none takes over"),
     Command("setup.bootstrap_domain", &[Manager], "(sequencers, mediators)", "Found the synchronizer"),
     Command(
+        "setup.authorize_mediator",
+        &[Manager],
+        "(mediator)",
+        "Initialize another mediator, and let it serve the synchronizer, while that works",
+    ),
+    Command(
+        "setup.onboard_new_sequencer",
+        &[Manager],
+        "(initialSequencer, newSequencer)",
+        "Use another sequencer over the database of the first one, while that works",
+    ),
+    Command(
         "domains.connect",
         &[Participant],
         OF_CONNECT,
@@ -205,7 +217,3 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 const OF_CONNECT: &str = "(alias, connection, manualConnect, domainId, certificatesPath, priority)";
 const OF_CONNECT_LOCAL: &str = "(node, manualConnect, alias, maxRetryDelayMillis, priority)";
-
-/// The field's commands that the admin API does not serve yet.
-pub(super) const MISSING: &[(&str, &[Kind])] =
-    &[("setup.onboard_new_sequencer", &[Manager]), ("setup.authorize_mediator", &[Manager])];

@@ -15,7 +15,7 @@ use rpc::services::concordat::admin::v1::{
 use std::{collections::BTreeMap, time::Duration};
 use wire::concordat::admin::v1::*;
 
-async fn all(node: &Node) -> Result<Vec<StoredTopology>, String> {
+pub(super) async fn all(node: &Node) -> Result<Vec<StoredTopology>, String> {
     let mut client = TopologyServiceClient::new(node.admin.clone());
     Ok(client.list_topology(ListTopologyRequest {}).await.map_err(refused)?.into_inner().topology)
 }
