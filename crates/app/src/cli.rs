@@ -338,6 +338,8 @@ impl Demo {
             dar: self.dar,
             directory: self.directory,
             own_dar: lf::models::iou(),
+            replicated: true,
+            clients: demo::CLIENTS,
         })
     }
 }

@@ -1,14 +1,18 @@
-//! `concordat-bench`: what the system does, beside the same work in plain Rust, measured in the same run. Figures are
+//! `concordat-bench`: what the system does, beside the same work in plain Rust or what it must do, measured in the same run. Figures are
 //! medians; only ratios can be compared between machines.
 
 mod archive;
+mod bound;
 mod engine;
 mod resolve;
 mod rivals;
+mod transfer;
 
 use clap::{Args, Parser, Subcommand};
 use engine::{BenchError, Figure, Sizes};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
+use tasks::Tasks;
+use transfer::Wanted;
 
 /// A benchmark could not be run, or computes something else than its rival.
 const FAILED: u8 = 1;
@@ -25,6 +29,27 @@ struct Arguments {
 enum Command {
     /// The Daml engine: calls, lists, transfers in one transaction, and reading a package.
     Engine(OfEngine),
+    /// A network of two participants on PostgreSQL: transfers from one to the other.
+    Transfer(OfTransfer),
+}
+
+#[derive(Debug, Args)]
+struct OfTransfer {
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// `postgres://user:password@host:port/database`; a server is started for this run if absent.
+    #[arg(long, value_name = "URL")]
+    storage: Option<String>,
+    /// Seconds of each load.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Clients that submit at the same time.
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// The binary under test: the one beside this program if absent.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -53,13 +78,48 @@ struct OfEngine {
 }
 
 fn main() -> ExitCode {
-    let Command::Engine(options) = Arguments::parse().command;
-    match run(&options) {
-        Ok(figures) => {
-            print(&if options.json { json(&figures) } else { table(&figures) });
+    let printed = match Arguments::parse().command {
+        Command::Engine(options) => run(&options)
+            .map(|figures| if options.json { json(&figures) } else { table(&figures) })
+            .map_err(|error| error.to_string()),
+        Command::Transfer(options) => transfers(options),
+    };
+    match printed {
+        Ok(text) => {
+            print(&text);
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error),
+    }
+}
+
+/// For the clients and watchers of a run to end.
+const END: Duration = Duration::from_secs(5);
+
+fn transfers(options: OfTransfer) -> Result<String, String> {
+    let OfTransfer { json, storage, seconds, clients, program } = options;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    let found = runtime.block_on(async {
+        let (tasks, supervisor) = Tasks::new("bench");
+        let found = transfer::measure(Wanted { storage, seconds, clients, program }, tasks).await;
+        supervisor.shutdown(END).await;
+        found
+    });
+    let found = found.map_err(|error| error.to_string())?;
+    let object = serde_json::to_value(&found).map_err(|error| error.to_string())?;
+    Ok(if json { format!("{object:#}") } else { lines("", &object).join("\n") })
+}
+
+/// An object for people: a line for each figure.
+fn lines(prefix: &str, object: &serde_json::Value) -> Vec<String> {
+    match object {
+        serde_json::Value::Object(fields) => {
+            fields.iter().flat_map(|(name, value)| lines(&format!("{prefix}{name}  "), value)).collect()
+        }
+        value => vec![match value.as_f64() {
+            Some(number) => format!("{prefix}{number:.2}"),
+            None => format!("{prefix}{value}"),
+        }],
     }
 }
 
@@ -110,7 +170,7 @@ fn print(line: &str) {
 }
 
 #[expect(clippy::print_stderr, reason = "told to whoever ran the command")]
-fn fail(error: &BenchError) -> ExitCode {
+fn fail(error: &str) -> ExitCode {
     eprintln!("concordat-bench: {error}");
     ExitCode::from(FAILED)
 }

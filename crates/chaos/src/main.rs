@@ -88,6 +88,8 @@ impl Run {
             dar: None,
             directory: self.directory,
             own_dar: lf::models::iou(),
+            replicated: true,
+            clients: demo::CLIENTS,
         };
         headless(options, tasks, |line| say(&line)).await
     }

@@ -136,7 +136,7 @@ fn ports() -> impl Iterator<Item = (Ipv4Addr, u16)> {
 }
 
 /// The processes; their configuration files are to be written to `dir`. Ports are free at this moment.
-pub(crate) fn lay_out(dir: &Path, storage: &Storage) -> io::Result<Vec<Process>> {
+pub(crate) fn lay_out(dir: &Path, storage: &Storage, replicated: bool) -> io::Result<Vec<Process>> {
     let replicas: [(Kind, &str, &[&str]); 5] = [
         (Kind::Manager, "manager", &["a", "b"]),
         (Kind::Mediator, "mediator", &["a", "b"]),
@@ -151,7 +151,7 @@ pub(crate) fn lay_out(dir: &Path, storage: &Storage) -> io::Result<Vec<Process>>
     let mut free_port = || ports.next().unwrap_or_else(|| Err(io::Error::other("no port is left")));
     let mut processes = Vec::new();
     for (kind, logical, names) in replicas {
-        for suffix in names {
+        for suffix in names.iter().take(if replicated { names.len() } else { 1 }) {
             let name = format!("{logical}_{suffix}");
             let second_port = kind.second_api().map(|_| free_port()).transpose()?;
             processes.push(Process {
@@ -231,7 +231,8 @@ mod tests {
         let url: PostgresUrl = "postgres://u:hunter2@db:7/d".parse().unwrap();
         assert!(!format!("{url:?}").contains("hunter2"));
         for storage in [Storage::Embedded, Storage::Postgres(url)] {
-            let processes = lay_out(dir.path(), &storage).unwrap();
+            assert_eq!(lay_out(dir.path(), &storage, false).unwrap().len(), 5);
+            let processes = lay_out(dir.path(), &storage, true).unwrap();
             assert_eq!(processes.len(), 11);
             for process in processes {
                 write(&process, dir.path(), &storage, Some("fast")).unwrap();

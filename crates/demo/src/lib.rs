@@ -25,5 +25,8 @@ pub use history::{History, Injected, Inner};
 pub use layout::{Kind, PostgresUrl, Process};
 pub use load::{Load, Side};
 pub use network::{DemoError, Network, Options, headless};
+
+/// Clients that submit at the same time where nobody says otherwise.
+pub const CLIENTS: usize = 16;
 pub use observe::ObserveError;
 pub use report::{Latency, Report, Times, last_failover, worst_outage};

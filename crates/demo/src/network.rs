@@ -29,8 +29,6 @@ use std::{
 use tasks::{Task, Tasks};
 use tokio::time::Instant;
 
-/// Clients that submit at the same time.
-const CLIENTS: usize = 16;
 /// How long a killed process stays down.
 const DOWN: Duration = Duration::from_millis(500);
 /// How long a paused process stands still: three leases and more, so that another one replaces it.
@@ -55,6 +53,10 @@ pub struct Options {
     pub faults: Vec<Fault>,
     /// `ha.profile` of all nodes; their default if absent.
     pub profile: Option<String>,
+    /// Whether every node has replicas; otherwise it is one process.
+    pub replicated: bool,
+    /// Clients that submit at the same time.
+    pub clients: usize,
     /// Commands per second, at most.
     pub rate: Option<u32>,
     /// For faults of the database.
@@ -139,7 +141,7 @@ impl Network {
         };
         fs::create_dir_all(&directory)?;
         let storage = options.storage.clone().map_or(Storage::Embedded, Storage::Postgres);
-        let mut processes = lay_out(&directory, &storage)?;
+        let mut processes = lay_out(&directory, &storage, options.replicated)?;
         let mut proxies = BTreeMap::new();
         if options.faults.contains(&Fault::Cut) {
             for process in &mut processes {
@@ -190,7 +192,7 @@ impl Network {
         for side in 0..2 {
             self.tasks.spawn_cancellable("reader", self.load.clone().reader(side)).detach();
         }
-        for _ in 0..CLIENTS {
+        for _ in 0..self.options.clients {
             self.clients.push(self.tasks.spawn("client", self.load.clone().client()));
         }
     }

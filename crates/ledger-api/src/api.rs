@@ -3,6 +3,7 @@
 use crate::{
     ApiError, Enrich, Guard, Writes,
     access::Guarded,
+    awaited::Awaited,
     convert::{TransactionFilter, parties},
 };
 use canton_proto::com::daml::ledger::api::v2::{
@@ -34,6 +35,7 @@ pub struct LedgerApi {
     pub(crate) enrich: Arc<dyn Enrich>,
     pub(crate) tasks: Tasks,
     pub(crate) guard: Guard,
+    pub(crate) awaited: Awaited,
 }
 
 /// How long a command may take where the client sets no deadline.
@@ -51,7 +53,8 @@ impl LedgerApi {
         tasks: Tasks,
         guard: Guard,
     ) -> Self {
-        Self { ledger, writes, router, enrich, tasks, guard }
+        let awaited = Awaited::new(ledger.clone(), tasks.clone());
+        Self { ledger, writes, router, enrich, tasks, guard, awaited }
     }
 
     /// Adds all services to a port.

@@ -3,12 +3,13 @@
 //! Every replica answers. Reads, streams and waiting are served here, from the shared database; a write goes to
 //! [`Writes`] where this replica is active, and otherwise once over the wire to the one that is (`rpc`'s router).
 //! `access/` lets callers in by their tokens, before any service sees them.
-//! `convert/` turns messages into values and back; `service/` has one file per service.
+//! `awaited.rs` tells those who wait of their completions; `convert/` turns messages into values and back; `service/` has one file per service.
 //!
 //! The participant implements [`Writes`] and [`Enrich`]; nothing here knows how it does.
 
 mod access;
 mod api;
+mod awaited;
 mod convert;
 mod error;
 mod service;

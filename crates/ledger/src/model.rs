@@ -45,7 +45,7 @@ pub struct Update {
 }
 
 /// A command by its names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Command {
     /// Who submitted, as a user.
     pub user: UserId,

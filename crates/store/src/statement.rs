@@ -143,9 +143,10 @@ pub(crate) fn postgres_sql(sql: &str) -> Cow<'_, str> {
     translate(
         sql,
         &[
-            ("in ints($", "in (select unnest($", "::bigint[]))"),
-            ("in texts($", "in (select unnest($", "::text[]))"),
-            ("in blobs($", "in (select unnest($", "::bytea[]))"),
+            // Not a subquery: the planner would take it for many rows, and read whole tables.
+            ("in ints($", "= any ($", "::bigint[])"),
+            ("in texts($", "= any ($", "::text[])"),
+            ("in blobs($", "= any ($", "::bytea[])"),
             ("now_micros(", "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint", ")"),
         ],
     )
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!(
             postgres_sql(sql),
             "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint) from t \
-             where a in (select unnest($1::bigint[])) and b in (select unnest($2::bytea[])) for update"
+             where a = any ($1::bigint[]) and b = any ($2::bytea[]) for update"
         );
         assert!(matches!(sqlite_sql("select 1"), Cow::Borrowed(_)));
     }

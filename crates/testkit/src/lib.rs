@@ -7,7 +7,7 @@ mod postgres;
 
 pub use certificates::Authority;
 pub use data::test_data;
-pub use postgres::{Database, PostgresServer, postgres};
+pub use postgres::{Database, PostgresServer, binary, postgres};
 
 /// How long a fuzz test tries: `CONCORDAT_FUZZ_SECONDS`, two where that is not set.
 #[must_use]

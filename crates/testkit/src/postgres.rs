@@ -298,7 +298,8 @@ fn run(command: &mut Command) -> String {
 }
 
 /// The newest installed server's program; failing that, the one on the search path.
-fn binary(name: &str) -> PathBuf {
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

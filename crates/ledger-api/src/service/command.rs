@@ -15,7 +15,7 @@ use canton_proto::com::daml::ledger::api::v2::{
     command_service_server::CommandService, command_submission_service_client::CommandSubmissionServiceClient,
     command_submission_service_server::CommandSubmissionService,
 };
-use ledger::CompletionOutcome;
+use ledger::{Completion, CompletionOutcome, Entry};
 use rpc::{MAX_DECODING_BYTES, Repeat, forwarded, is_forwarded};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -67,32 +67,39 @@ impl LedgerApi {
         let read = commands(Some(message.clone()))?;
         // So that every attempt carries the same submission id.
         let message = Commands { submission_id: read.submission.to_string(), ..message };
-        let begin = self.ledger.end().await.map_err(ApiError::from)?;
-        let mut more = self.ledger.listen();
+        let command = ledger::Command {
+            user: read.user,
+            act_as: read.act_as,
+            command: read.command,
+            submission: Some(read.submission),
+        };
+        let expected = self.awaited.expect(command.clone()).await.map_err(ApiError::from)?;
         let wait = async {
             self.submit(message, false, caller).await?;
-            loop {
-                let found = self.ledger.completions_of(read.command.as_str(), begin).await.map_err(ApiError::from)?;
-                let own = found.into_iter().find(|entry| {
-                    let command = &entry.content.command;
-                    command.submission.as_ref() == Some(&read.submission)
-                        && command.act_as == read.act_as
-                        && command.user == read.user
-                });
-                match own.map(|entry| (entry.offset, entry.content.outcome)) {
-                    Some((offset, CompletionOutcome::Committed(id))) => {
-                        return Ok(Committed { update_id: id.to_string(), offset });
-                    }
-                    Some((_, CompletionOutcome::Rejected { code, message })) => {
-                        return Err(refuse(&Rejected { code, message }));
-                    }
-                    None => more.changed().await,
-                }
+            let entry = match expected.answer.await {
+                Ok(entry) => entry,
+                Err(_) => self.find(&command, expected.after).await?,
+            };
+            match entry.content.outcome {
+                CompletionOutcome::Committed(id) => Ok(Committed { update_id: id.to_string(), offset: entry.offset }),
+                CompletionOutcome::Rejected { code, message } => Err(refuse(&Rejected { code, message })),
             }
         };
         match tokio::time::timeout(timeout, wait).await {
             Ok(result) => result,
             Err(_) => Err(ApiError::Timeout.into()),
+        }
+    }
+
+    /// Looks for a completion above an offset until it is there.
+    async fn find(&self, command: &ledger::Command, after: i64) -> Result<Entry<Completion>, Status> {
+        let mut more = self.ledger.listen();
+        loop {
+            let found = self.ledger.completions_of(command.command.as_str(), after).await.map_err(ApiError::from)?;
+            match found.into_iter().find(|entry| entry.content.command == *command) {
+                Some(own) => return Ok(own),
+                None => more.changed().await,
+            }
         }
     }
 }
