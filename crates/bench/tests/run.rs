@@ -39,3 +39,22 @@ fn the_engine_does_the_same_work() {
     assert_eq!(units, [("nfib", 177.0), ("sort a list", 200.0), ("Iou transfers", 20.0)]);
     assert!(all.iter().all(|f| f["ratio"].as_f64().unwrap() > 0.0), "{report}");
 }
+
+/// In small: a network, and what it must do, measured beside each other.
+#[test]
+fn a_network_is_measured_beside_what_it_must_do() {
+    // The binary under test is built beside the program, and by now mostly is.
+    let built = Command::new(env!("CARGO")).args(["build", "-q", "-p", "app", "--bin", "concordat"]).status().unwrap();
+    assert!(built.success());
+    let arguments = ["transfer", "--json", "--seconds=2", "--clients=4"];
+    let output = Command::new(env!("CARGO_BIN_EXE_concordat-bench")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for figure in ["tps", "bound_tps", "ratio", "sql_tps", "sql_ratio"] {
+        assert!(found[figure].as_f64().unwrap() > 0.0, "{figure}: {found:#}");
+    }
+    let latency = |of: &str| (found[of]["p50"].as_f64().unwrap(), found[of]["p99"].as_f64().unwrap());
+    for (p50, p99) in [latency("latency_ms"), latency("alone_ms")] {
+        assert!(0.0 < p50 && p50 <= p99, "{found:#}");
+    }
+}
