@@ -4,6 +4,7 @@
 
 mod balancer;
 mod commands;
+mod conformance;
 mod console;
 mod examples;
 mod harness;
