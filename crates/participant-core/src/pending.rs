@@ -47,6 +47,8 @@ pub(crate) struct Pending {
     pub(crate) stakeholders: BTreeMap<ContractId, Parties>,
     /// Keys of those that have one.
     pub(crate) keys: BTreeMap<ContractId, ContractKey>,
+    /// Keys of contracts that are created.
+    pub(crate) created_keys: BTreeSet<Hash>,
     /// Who guards the keys that the views ask for.
     pub(crate) maintainers: BTreeMap<Hash, Parties>,
     pub(crate) lock: Lockables,
@@ -142,7 +144,7 @@ impl Pending {
             keys.iter().filter(|key| known(key)).map(Hash::to_hex).collect()
         };
         let ActivenessResult { locked, not_fresh, inactive, inconsistent } = &self.activeness;
-        let (duplicate, inconsistent) = inconsistent.iter().partition(|key| self.creates(key));
+        let (duplicate, inconsistent) = inconsistent.iter().partition(|key| self.created_keys.contains(key));
         let contracts = [
             (codes::LOCAL_VERDICT_CREATES_EXISTING_CONTRACTS, "contracts exist already", concerned(not_fresh)),
             (codes::LOCAL_VERDICT_INACTIVE_CONTRACTS, "contracts are not active", concerned(inactive)),
@@ -160,14 +162,6 @@ impl Pending {
             .map(|(code, why, ids)| LocalReject::new(code, why, ids))
             .or_else(|| self.rejects.first().cloned());
         reject.map_or(LocalVerdict::Approve, LocalVerdict::Reject)
-    }
-
-    /// Whether a contract of the key is created.
-    fn creates(&self, key: &Hash) -> bool {
-        let created = self.roots.iter().flat_map(|(at, root)| root.view.all(at));
-        created
-            .flat_map(|(_, view)| &view.data.value().created)
-            .any(|created| created.contract.instance.key.as_ref().is_some_and(|of| of.hash == *key))
     }
 
     /// Whether this participant finds anything wrong, be it for a confirmer or only as one who looks on.

@@ -109,6 +109,7 @@ impl Validator<'_> {
             activeness: crate::ActivenessResult::default(),
             stakeholders: BTreeMap::new(),
             keys: BTreeMap::new(),
+            created_keys: BTreeSet::new(),
             maintainers: BTreeMap::new(),
             lock: Lockables::default(),
             state: State::Open,
@@ -183,6 +184,7 @@ impl Validator<'_> {
             let data = view.data.value();
             for contract in data.created.iter().map(|c| &c.contract) {
                 created.insert(contract.id.clone());
+                pending.created_keys.extend(contract.instance.key.as_ref().map(|key| key.hash));
                 pending.note(contract);
                 if self.hosts_any(&contract.instance.stakeholders) {
                     set.fresh.insert(contract.id.clone());

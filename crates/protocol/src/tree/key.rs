@@ -169,7 +169,7 @@ impl Walk {
     }
 
     fn query(&mut self, query: &QueryByKey) {
-        let known: Vec<_> = self.active(&query.key.hash).cloned().collect();
+        let known: Vec<_> = self.active(&query.key.hash).take(query.result.len() + 1).cloned().collect();
         for (n, id) in query.result.iter().enumerate() {
             self.find(&query.key, id, known.get(n));
         }

@@ -2,13 +2,14 @@
 //! (spec/daml-lf.md §5.3; numbers are that page's). The engine's tests have the same cases without a network.
 
 mod keys;
+mod shared_keys;
 mod visible;
 mod world;
 
 use canton_proto::com::daml::ledger::api::v2::Command;
 use std::time::{Duration, SystemTime};
 use transaction::{Numeric, Value, Variant};
-use world::{Model, World, created, exercised, id, party, record};
+use world::{Model, World, created, dar, exercised, id, party, record};
 
 const SEMANTIC: &str = "semantic-tests-1.15.f4c87b81.dar";
 const MODEL: &str = "model-tests-1.15.0757811f.dar";
@@ -188,7 +189,8 @@ async fn three_parties_agree_one_after_the_other(world: &World, model: &Model) {
 /// All in one network, because it takes longer to start one than to try them.
 #[tokio::test]
 async fn the_fields_models_do_what_the_field_says() {
-    let Some((world, [semantic, model])) = World::start([SEMANTIC, MODEL]).await else { return };
+    let (Some(semantic), Some(model)) = (dar(SEMANTIC), dar(MODEL)) else { return };
+    let (world, [semantic, model, shared]) = World::start([semantic, model, shared_keys::model()]).await;
     double_spends_are_refused(&world, &semantic).await;
     a_house_is_painted_with_the_authority_of_both(&world, &semantic).await;
     exceptions_are_caught_and_undo_what_was_done(&world, &semantic).await;
@@ -199,5 +201,6 @@ async fn the_fields_models_do_what_the_field_says() {
     a_contract_of_another_template_is_refused(&world, &model).await;
     three_parties_agree_one_after_the_other(&world, &model).await;
     keys::all(&world, &semantic, &model).await;
+    shared_keys::all(&world, &shared).await;
     visible::all(&world, &semantic, &model).await;
 }

@@ -82,11 +82,22 @@ impl Model {
         choice: &str,
         fields: impl IntoIterator<Item = Value>,
     ) -> Command {
-        let (template_id, choice_argument) = (self.template(module, entity), message(&record(fields)));
+        self.exercise_with(module, entity, contract, choice, &record(fields))
+    }
+
+    /// With an argument of any type.
+    pub(super) fn exercise_with(
+        &self,
+        module: &str,
+        entity: &str,
+        contract: &str,
+        choice: &str,
+        argument: &Value,
+    ) -> Command {
+        let (template_id, choice_argument) = (self.template(module, entity), message(argument));
         let (contract_id, choice) = (contract.into(), choice.into());
-        Command {
-            command: Some(Sum::Exercise(api::ExerciseCommand { template_id, contract_id, choice, choice_argument })),
-        }
+        let exercise = api::ExerciseCommand { template_id, contract_id, choice, choice_argument };
+        Command { command: Some(Sum::Exercise(exercise)) }
     }
 
     pub(super) fn exercise_by_key(&self, module: &str, entity: &str, key: &Value, choice: &str) -> Command {
@@ -95,6 +106,11 @@ impl Model {
         let exercise = api::ExerciseByKeyCommand { template_id, contract_key, choice, choice_argument };
         Command { command: Some(Sum::ExerciseByKey(exercise)) }
     }
+}
+
+/// A DAR of the test data; nothing where that is missing.
+pub(super) fn dar(file: &str) -> Option<Vec<u8>> {
+    Some(fs::read(testkit::test_data()?.join("dars").join(file)).unwrap())
 }
 
 fn format(parties: &[&str], shape: TransactionShape) -> TransactionFormat {
@@ -109,11 +125,9 @@ fn failed(status: tonic::Status) -> (String, String) {
 }
 
 impl World {
-    /// A network whose participants know these DARs, and their models; nothing where the DARs are missing.
-    pub(super) async fn start<const N: usize>(files: [&str; N]) -> Option<(Self, [Model; N])> {
+    /// A network whose participants know these DARs, and their models.
+    pub(super) async fn start<const N: usize>(dars: [Vec<u8>; N]) -> (Self, [Model; N]) {
         let folder = tempfile::tempdir().unwrap();
-        let dars = testkit::test_data()?.join("dars");
-        let dars = files.map(|file| fs::read(dars.join(file)).unwrap());
         let config = folder.path().join("conformance.conf");
         let [domain_admin, public, admin_a, ledger_a, admin_b, ledger_b] = free_ports();
         let text = format!(
@@ -138,10 +152,8 @@ impl World {
             }
         }
         let models = dars.map(|dar| Model(lf::read_dar(&dar).unwrap().main));
-        Some((
-            Self { participants, next: AtomicU32::new(0), hosts: Mutex::default(), _daemon: daemon, _folder: folder },
-            models,
-        ))
+        let (next, hosts) = (AtomicU32::new(0), Mutex::default());
+        (Self { participants, next, hosts, _daemon: daemon, _folder: folder }, models)
     }
 
     /// Parties that are new, each on participant 0 or 1, and known to both.
