@@ -13,6 +13,7 @@ mod managing;
 mod manual;
 mod model;
 mod operate;
+mod retries;
 mod scripts;
 mod sessions;
 mod simple;
