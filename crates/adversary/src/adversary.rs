@@ -9,6 +9,7 @@ use transaction::Value;
 
 /// See the module's head.
 struct Row {
+    world: fn() -> World,
     attack: fn(&mut World),
     /// Alarms and rejections of honest nodes and verdicts, all of them, in alphabetical order.
     said: &'static [&'static str],
@@ -25,7 +26,7 @@ macro_rules! rows {
         $(#[test]
         fn $name() {
             let row = Row {
-                attack: attacks::$name, said: &$said, commits: $commits, rules: &[$(Rule::$rule),+],
+                world: World::new, attack: attacks::$name, said: &$said, commits: $commits, rules: &[$(Rule::$rule),+],
             };
             row.run().unwrap();
             #[cfg(feature = "mutants-for-tests")]
@@ -37,7 +38,7 @@ macro_rules! rows {
 impl Row {
     /// The attack, then business as usual.
     fn run(&self) -> Result<(), String> {
-        let mut world = World::new();
+        let mut world = (self.world)();
         (self.attack)(&mut world);
         world.settle();
         let said: Vec<_> = world.said.iter().map(String::as_str).collect();
@@ -231,4 +232,17 @@ rows! {
         "p1 rejects: LOCAL_VERDICT_INACTIVE_CONTRACTS",
         "verdict: LOCAL_VERDICT_INACTIVE_CONTRACTS",
     ], commits 0, [Active];
+}
+
+/// Of the keys of LF 1, which nobody's text is assembled to here: a row where the field's model is.
+#[test]
+fn hidden_key() {
+    if testkit::test_data().is_none() {
+        return;
+    }
+    let said = &["p1 rejects: LOCAL_VERDICT_INCONSISTENT_KEY", "verdict: LOCAL_VERDICT_INCONSISTENT_KEY"];
+    let row = Row { world: World::with_keys, attack: attacks::hidden_key, said, commits: 0, rules: &[Rule::Key] };
+    row.run().unwrap();
+    #[cfg(feature = "mutants-for-tests")]
+    row.run_mutants();
 }

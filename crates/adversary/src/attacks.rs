@@ -366,3 +366,16 @@ pub(crate) fn spent_before(w: &mut World) {
     let second = with(w, &second, |_| ());
     send(w, &second);
 }
+
+/// Mallory may look for Bob's contracts by their keys, and says that there is none where there is one.
+pub(crate) fn hidden_key(w: &mut World) {
+    let [mallory, bob, ..] = w.parties();
+    let delegation = w.contract("Delegation", &[&bob], [Value::Party(bob.clone()), Value::Party(mallory.clone())]);
+    w.contract("Delegated", &[&bob], [Value::Party(bob.clone()), Value::text("k")]);
+    w.hides_keys = true;
+    let look = w.exercise(&delegation, "LookupByKeyDelegated", [Value::Party(bob), Value::text("k")]);
+    let made = w.interpret(&[&mallory], vec![look]);
+    w.hides_keys = false;
+    let request = with(w, &made, |_| ());
+    send(w, &request);
+}

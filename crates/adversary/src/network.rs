@@ -4,7 +4,7 @@
 use base::{ContractId, Hash, MemberId, MessageId, PackageId, PartyId, Timestamp};
 use ledger_api::{CommandKind, PackageRef, TemplateRef};
 use mediator_core::Mediator;
-use participant::{DamlEngine, Interpretation, Interpreted, Interpreter};
+use participant::{Contracts, DamlEngine, Interpretation, Interpreted, Interpreter};
 use participant_core::{ContractStatus, Event, Incoming, Participant, Publish};
 use protocol::{
     ConfirmationRequest, Contract,
@@ -54,6 +54,8 @@ pub(crate) struct World {
     /// What nodes said about requests: alarms, rejections, verdicts.
     pub(crate) said: BTreeSet<String>,
     pub(crate) now: Timestamp,
+    /// Mallory says that no contract has the key that a model asks for.
+    pub(crate) hides_keys: bool,
     mediator: Mediator,
     honest: BTreeMap<MemberId, Honest>,
     queue: VecDeque<Submission>,
@@ -61,6 +63,31 @@ pub(crate) struct World {
     packages: Vec<PackageId>,
     requests: Cell<u8>,
     marked: usize,
+}
+
+/// Contracts that have or had a key.
+fn of_key<'a>(
+    contracts: &'a BTreeMap<ContractId, Contract>,
+    key: &'a Hash,
+) -> impl DoubleEndedIterator<Item = &'a Contract> {
+    contracts.values().filter(move |contract| contract.instance.key.as_ref().is_some_and(|of| of.hash == *key))
+}
+
+/// What Mallory interprets with: it knows all contracts, and hides those of keys where it likes to.
+struct Known<'a> {
+    contracts: &'a BTreeMap<ContractId, Contract>,
+    hides_keys: bool,
+}
+
+impl Contracts for Known<'_> {
+    fn by_id(&self, id: &ContractId) -> Option<Contract> {
+        self.contracts.get(id).cloned()
+    }
+
+    fn by_key(&self, key: &Hash, limit: usize) -> Vec<Contract> {
+        let limit = if self.hides_keys { 0 } else { limit };
+        of_key(self.contracts, key).take(limit).cloned().collect()
+    }
 }
 
 /// One hundred euros that one owes another.
@@ -71,11 +98,24 @@ pub(crate) fn debt(issuer: &PartyId, owner: &PartyId) -> [Value; 4] {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(&[lf::models::iou(), lf::models::admin()])
+    }
+
+    /// A world in which there is also the field's model of unique contract keys.
+    pub(crate) fn with_keys() -> Self {
+        let keys = testkit::test_data().map(|data| data.join("dars/model-tests-1.15.0757811f.dar"));
+        let keys = std::fs::read(keys.expect("the caller asked whether it is there")).unwrap();
+        Self::with(&[lf::models::iou(), lf::models::admin(), keys])
+    }
+
+    fn with(dars: &[Vec<u8>]) -> Self {
         let engine = DamlEngine::default();
-        let dars = [lf::models::iou(), lf::models::admin()].map(|dar| engine.read_dar(&dar).unwrap());
-        let packages: Vec<_> = dars.into_iter().flat_map(|dar| dar.packages).collect();
+        let packages: Vec<_> = dars.iter().flat_map(|dar| engine.read_dar(dar).unwrap().packages).collect();
         packages.iter().for_each(|package| engine.add_package(&package.id, &package.payload).unwrap());
-        let packages: Vec<_> = packages.into_iter().map(|package| package.id).collect();
+        let mut packages: Vec<_> = packages.into_iter().map(|package| package.id).collect();
+        // The main packages come first.
+        let mains = dars.iter().rev().map(|dar| lf::read_dar(dar).unwrap().main);
+        mains.for_each(|main| packages.insert(0, main));
         let mut network = Network::new(3);
         let [mallory, bob, carol, dave] = [("mallory", 0), ("bob", 1), ("carol", 2), ("dave", 1)]
             .map(|(name, host)| network.host(name, host, Permission::Submission));
@@ -97,6 +137,7 @@ impl World {
             contracts: BTreeMap::new(),
             said: BTreeSet::new(),
             now: network.now(),
+            hides_keys: false,
             mediator: Mediator::new(network.mediator.clone(), network.synchronizer.clone()),
             honest: honest.collect(),
             queue: VecDeque::new(),
@@ -166,9 +207,12 @@ impl World {
     fn deliver(&mut self, node: &MemberId, event: &SequencedEvent) {
         if let Some(honest) = self.honest.get_mut(node) {
             let incoming = Incoming::read(event, &[decryption_key(node.uid.name())]);
-            let missing = honest.participant.missing([&incoming]).into_iter();
-            let statuses = missing.map(|id| (id.clone(), honest.statuses.get(&id).copied().unwrap_or_default()));
-            honest.participant.load(statuses.collect::<Vec<_>>());
+            let missing = honest.participant.missing([&incoming]);
+            let status = |id: ContractId| (id.clone(), honest.statuses.get(&id).copied().unwrap_or_default());
+            let active = |id: &ContractId| honest.statuses.get(id) == Some(&ContractStatus::Active);
+            let count = |key: Hash| (key, of_key(&self.contracts, &key).filter(|c| active(&c.id)).count() as u64);
+            let (contracts, keys) = (missing.contracts.into_iter(), missing.keys.into_iter());
+            honest.participant.load(contracts.map(status).collect::<Vec<_>>(), keys.map(count).collect::<Vec<_>>());
             let effects = honest.participant.step(Event::Sequenced(Box::new(incoming)));
             self.carry_out(node, effects);
         } else {
@@ -316,9 +360,13 @@ impl World {
         }
     }
 
-    /// A command of the model `Iou`, or of the model `PingPong` for its template.
+    /// A command of the model `Iou`, or of another one for its templates.
     pub(crate) fn create(&self, entity: &str, argument: impl IntoIterator<Item = Value>) -> CommandKind {
-        let (package, module) = if entity == "Ping" { (1, "PingPong") } else { (0, "Iou") };
+        let (package, module) = match entity {
+            "Ping" => (1, "PingPong"),
+            "Delegation" | "Delegated" => (2, "Test"),
+            _ => (0, "Iou"),
+        };
         CommandKind::Create { template: self.template(package, module, entity), argument: Value::record(argument) }
     }
 
@@ -382,7 +430,7 @@ impl World {
             seed: Hash([self.next(); 32]),
             participant: self.network.participants[0].clone(),
         };
-        self.engine.interpret(&input, &|id| self.contracts.get(id).cloned()).unwrap()
+        self.engine.interpret(&input, &Known { contracts: &self.contracts, hides_keys: self.hides_keys }).unwrap()
     }
 
     /// The input of a request of participant `n`, as its shell would make it.

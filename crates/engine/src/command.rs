@@ -81,9 +81,11 @@ pub enum RootAction {
         contract_id: ContractId,
         choice: Name,
         argument: Value,
+        /// The contract's key, if it is to be found by that.
+        by_key: Option<Value>,
     },
-    /// Read a contract.
-    Fetch { template: Identifier, interface: Option<Identifier>, contract_id: ContractId },
+    /// Read a contract; see there for the key.
+    Fetch { template: Identifier, interface: Option<Identifier>, contract_id: ContractId, by_key: Option<Value> },
 }
 
 /// One action to be interpreted again.
@@ -178,12 +180,12 @@ fn create(registry: &Registry, id: &Identifier, argument: &Value) -> Result<Prep
     Ok(Prepared { function, takes_last: false, arguments: vec![argument] })
 }
 
-/// Finding the contract of a key.
-fn find(registry: &Registry, id: &Identifier, key: &Value) -> Result<Prepared, Stop> {
+/// Doing something with a key: finding its contract, or reading that.
+fn with_key(registry: &Registry, id: &Identifier, key: &Value, what: fn(u32, u32) -> Key) -> Result<Prepared, Stop> {
     let loaded = registry.need(&id.package)?;
     let ty = loaded.template(id).and_then(|(_, template)| template.key.as_ref()).map(|key| key.ty);
     let ty = ty.ok_or_else(|| Stop::error(EngineError::Preprocessing(format!("{id} has no key"))))?;
-    let function = template(registry, id, Key::Find)?;
+    let function = template(registry, id, what)?;
     let head = Typed::closed(loaded, ty).head(registry).map_err(|package| Stop::package(&package))?;
     Ok(Prepared { function, takes_last: false, arguments: vec![to_machine(registry, key, head).map_err(fit)?] })
 }
@@ -233,7 +235,8 @@ impl Work {
                 }
                 Command::ExerciseByKey { template, key, choice, argument } => {
                     let id = resolve(registry, template, preferences)?;
-                    Ok(vec![find(registry, &id, key)?, exercise(registry, &id, choice, argument)?])
+                    let find = with_key(registry, &id, key, Key::Find)?;
+                    Ok(vec![find, exercise(registry, &id, choice, argument)?])
                 }
                 Command::CreateAndExercise { template, create_argument, choice, choice_argument } => {
                     let id = resolve(registry, template, preferences)?;
@@ -242,12 +245,19 @@ impl Work {
                 }
             },
             Self::Root(RootAction::Create { template, argument }) => Ok(vec![create(registry, template, argument)?]),
-            Self::Root(RootAction::Exercise { template, interface, contract_id, choice, argument }) => {
+            Self::Root(RootAction::Exercise { template, interface, contract_id, choice, argument, by_key }) => {
                 let owner = interface.as_ref().unwrap_or(template);
                 registry.need(&template.package)?;
-                Ok(vec![on(contract_id, exercise(registry, owner, choice, argument)?)])
+                let exercise = exercise(registry, owner, choice, argument)?;
+                match by_key {
+                    Some(key) => Ok(vec![with_key(registry, template, key, Key::Find)?, exercise]),
+                    None => Ok(vec![on(contract_id, exercise)]),
+                }
             }
-            Self::Root(RootAction::Fetch { template: id, interface, contract_id }) => {
+            Self::Root(RootAction::Fetch { template: id, by_key: Some(key), .. }) => {
+                Ok(vec![with_key(registry, id, key, Key::FetchFound)?])
+            }
+            Self::Root(RootAction::Fetch { template: id, interface, contract_id, by_key: None }) => {
                 registry.need(&id.package)?;
                 let function = match interface {
                     None => template(registry, id, Key::Fetch)?,

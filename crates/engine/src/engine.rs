@@ -42,15 +42,8 @@ impl Engine {
             return Some("LF 1.14, 1.15, 1.17 and 2.1 to 2.3 are run, compile it for one of them");
         }
         // Older packages are libraries of newer ones.
-        if version < V::V1_14 && package.all_templates().next().is_some() {
-            return Some("templates are run from LF 1.14 on, compile it for that or newer");
-        }
-        if package.all_templates().any(|(_, template)| template.key.is_some()) {
-            return Some("contract keys are not built yet");
-        }
-        let mut interfaces = package.all_interfaces();
-        let foreign = interfaces.any(|(_, interface)| !interface.co_implements.is_empty());
-        foreign.then_some("interfaces that implement themselves for templates are not built")
+        let too_old = version < V::V1_14 && package.all_templates().next().is_some();
+        too_old.then_some("templates are run from LF 1.14 on, compile it for that or newer")
     }
 
     /// Makes a package known; nothing happens if it is. What it refers to may come later.

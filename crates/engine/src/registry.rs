@@ -7,7 +7,7 @@ use crate::{
     value::V,
 };
 use base::{DottedName, Identifier, Name, PackageId};
-use lf::{DataType, ExceptionDef, Expr, Interface, InterfaceInstance, LanguageVersion as Lf, Package, Template};
+use lf::{DataType, ExceptionDef, Expr, Interface, LanguageVersion as Lf, Package, Template};
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
@@ -42,6 +42,9 @@ pub(crate) enum Key {
     InterfaceChoice(u32, u32, u32),
     Method(u32, u32, u32, u32),
     View(u32, u32, u32),
+    /// The same where the interface says how a template implements it.
+    CoMethod(u32, u32, u32, u32),
+    CoView(u32, u32, u32),
     /// `\exception -> text`.
     Message(u32, u32),
 }
@@ -118,6 +121,11 @@ impl Loaded {
                 interfaces.insert(name(&interface.name), (m, i));
                 keys.push(Key::FetchInterface(m, i));
                 keys.extend((0..interface.choices.len()).map(|c| Key::InterfaceChoice(m, i, small(c))));
+                for (c, co) in interface.co_implements.iter().enumerate() {
+                    let c = small(c);
+                    keys.push(Key::CoView(m, i, c));
+                    keys.extend((0..co.methods.len()).map(|n| Key::CoMethod(m, i, c, small(n))));
+                }
             }
             for (e, exception) in module.exceptions.iter().enumerate() {
                 exceptions.insert(name(&exception.name), (m, small(e)));
@@ -169,17 +177,6 @@ impl Loaded {
         Some(((m, e), self.package.modules().get(at(m))?.exceptions.get(at(e))?))
     }
 
-    /// How a template implements an interface.
-    pub(crate) fn instance<'a>(
-        &'a self,
-        template: &'a Template,
-        interface: &Identifier,
-    ) -> Option<(u32, &'a InterfaceInstance)> {
-        let all = template.implements.iter().enumerate();
-        let mut found = all.filter(|(_, instance)| self.package.reference(instance.interface) == interface);
-        found.next().map(|(i, instance)| (small(i), instance))
-    }
-
     /// The function of a choice of a template.
     pub(crate) fn choice(&self, id: &Identifier, choice: &Name) -> Option<GlobalRef> {
         let ((m, t), template) = self.template(id)?;
@@ -196,6 +193,36 @@ impl Loaded {
 
     pub(crate) fn data_type(&self, id: &Identifier) -> Option<&DataType> {
         self.package.data_type(&id.module, &id.entity)
+    }
+}
+
+/// How a template implements an interface: its own package says so, or in LF 1 that of the interface.
+pub(crate) struct Implementation<'a> {
+    loaded: &'a Loaded,
+    place: ImplementedAt,
+    methods: &'a [(Name, lf::ExprId)],
+}
+
+/// Numbers of module, template and instance, or of module, interface and template.
+enum ImplementedAt {
+    Template(u32, u32, u32),
+    Interface(u32, u32, u32),
+}
+
+impl Implementation<'_> {
+    pub(crate) fn view(&self) -> Option<GlobalRef> {
+        self.loaded.global(match self.place {
+            ImplementedAt::Template(m, t, i) => Key::View(m, t, i),
+            ImplementedAt::Interface(m, i, c) => Key::CoView(m, i, c),
+        })
+    }
+
+    pub(crate) fn method(&self, name: &Name) -> Option<GlobalRef> {
+        let n = small(self.methods.iter().position(|(method, _)| method == name)?);
+        self.loaded.global(match self.place {
+            ImplementedAt::Template(m, t, i) => Key::Method(m, t, i, n),
+            ImplementedAt::Interface(m, i, c) => Key::CoMethod(m, i, c, n),
+        })
     }
 }
 
@@ -227,6 +254,45 @@ impl Registry {
     /// A package, or the question for it.
     pub(crate) fn need(&self, id: &PackageId) -> Result<&Arc<Loaded>, Stop> {
         self.get(id).ok_or_else(|| Stop::package(id))
+    }
+
+    /// How a template implements an interface, if it does.
+    pub(crate) fn implementation(
+        &self,
+        template: &Identifier,
+        interface: &Identifier,
+    ) -> Result<Option<Implementation<'_>>, Stop> {
+        let own = self.need(&template.package)?;
+        let Some(((m, t), definition)) = own.template(template) else { return Ok(None) };
+        let mut all = definition.implements.iter().enumerate();
+        if let Some((i, found)) = all.find(|(_, found)| own.package.reference(found.interface) == interface) {
+            let place = ImplementedAt::Template(m, t, small(i));
+            return Ok(Some(Implementation { loaded: own, place, methods: &found.methods }));
+        }
+        let theirs = self.need(&interface.package)?;
+        let Some(((m, i), definition)) = theirs.interface(interface) else { return Ok(None) };
+        let mut all = definition.co_implements.iter().enumerate();
+        let found = all.find(|(_, found)| theirs.package.reference(found.template) == template);
+        Ok(found.map(|(c, found)| {
+            let place = ImplementedAt::Interface(m, i, small(c));
+            Implementation { loaded: theirs, place, methods: &found.methods }
+        }))
+    }
+
+    /// The interfaces that a template implements.
+    pub(crate) fn interfaces_of(&self, template: &Identifier) -> Vec<Identifier> {
+        let Some(own) = self.get(&template.package) else { return Vec::new() };
+        let instances = own.template(template).map_or(&[][..], |(_, template)| &template.implements);
+        let mut all: Vec<_> =
+            instances.iter().map(|instance| own.package.reference(instance.interface).clone()).collect();
+        for loaded in &self.loaded {
+            let declares = |interface: &Interface| {
+                interface.co_implements.iter().any(|co| loaded.package.reference(co.template) == template)
+            };
+            let theirs = loaded.package.all_interfaces().filter(|(_, interface)| declares(interface));
+            all.extend(theirs.map(|(module, interface)| loaded.package.identifier(module, &interface.name)));
+        }
+        all
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Loaded>> {

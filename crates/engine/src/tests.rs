@@ -137,12 +137,9 @@ impl Ledger {
         Ok(transaction)
     }
 
-    /// Interprets and commits. Actions by key do not say so in views yet, so that they are not interpreted again.
+    /// The same with one command.
     fn commit(&mut self, act_as: &[&str], command: Command) -> Result<Transaction, EngineError> {
-        let transaction = self.interpret(act_as, vec![command])?.transaction;
-        transaction.authorize(&parties(act_as)).unwrap();
-        self.apply(&transaction);
-        Ok(transaction)
+        self.submit(act_as, vec![command])
     }
 
     fn apply(&mut self, transaction: &Transaction) {
@@ -177,7 +174,8 @@ impl Ledger {
         for id in nodes {
             let node = transaction.get(*id).unwrap();
             let Some(root) = root_action(node) else {
-                self.replay(transaction, node.children(), (authorizers, seed, &mut *count), contracts);
+                // What a rollback undoes is there again after it.
+                self.replay(transaction, node.children(), (authorizers, seed, &mut *count), &mut contracts.clone());
                 continue;
             };
             let own = transaction::seed::node_seed(&seed, *count);
@@ -192,6 +190,9 @@ impl Ledger {
                 Node::Create(create) => drop(contracts.insert(create.contract_id.clone(), create.instance.clone())),
                 Node::Exercise(exercise) => {
                     let inside = exercise.authorizers_inside();
+                    if exercise.consuming {
+                        contracts.remove(&exercise.contract_id);
+                    }
                     self.replay(transaction, &exercise.children, (&inside, own, &mut 0), contracts);
                 }
                 _ => {}
@@ -215,10 +216,14 @@ fn root_action(node: &Node) -> Option<RootAction> {
             contract_id: node.contract_id,
             choice: node.choice,
             argument: node.argument,
+            by_key: node.key.filter(|_| node.by_key).map(|key| key.value),
         },
-        Node::Fetch(node) => {
-            RootAction::Fetch { template: node.template, interface: node.interface, contract_id: node.contract_id }
-        }
+        Node::Fetch(node) => RootAction::Fetch {
+            template: node.template,
+            interface: node.interface,
+            contract_id: node.contract_id,
+            by_key: node.key.filter(|_| node.by_key).map(|key| key.value),
+        },
         Node::QueryByKey(_) | Node::Rollback(_) => return None,
     })
 }

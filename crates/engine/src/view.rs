@@ -5,7 +5,6 @@ use crate::{
     enrich::enrich,
     ledger::{Ledger, Seed},
     machine::Machine,
-    registry::Key,
     run::Stop,
     translate::{TranslateError, to_ledger, to_machine},
     typing::{Data, Head, Typed},
@@ -17,10 +16,7 @@ impl Engine {
     /// The interfaces that a template implements; none if its package is unknown.
     #[must_use]
     pub fn interfaces_of(&self, template: &Identifier) -> Vec<Identifier> {
-        let registry = self.registry();
-        let Some(loaded) = registry.get(&template.package) else { return Vec::new() };
-        let instances = loaded.template(template).map_or(&[][..], |(_, template)| &template.implements);
-        instances.iter().map(|instance| loaded.package.reference(instance.interface).clone()).collect()
+        self.registry().interfaces_of(template)
     }
 
     /// The view of a contract through an interface, with type ids and labels. Runs at most `budget` operations of
@@ -45,11 +41,9 @@ impl Engine {
     ) -> Result<Value, Stop> {
         let registry = self.registry();
         let missing = |package| Stop::package(&package);
-        let loaded = registry.need(&template.package)?;
         let unknown = |id: &Identifier| Stop::error(EngineError::UnknownTemplate(id.to_string()));
-        let ((m, t), definition) = loaded.template(template).ok_or_else(|| unknown(template))?;
-        let (i, _) = loaded.instance(definition, interface).ok_or_else(|| unknown(interface))?;
-        let function = loaded.global(Key::View(m, t, i)).ok_or_else(|| unknown(interface))?;
+        let implementation = registry.implementation(template, interface)?.ok_or_else(|| unknown(interface))?;
+        let function = implementation.view().ok_or_else(|| unknown(interface))?;
         let head = Head::Data(Data::closed(&registry, template).map_err(missing)?);
         let argument = to_machine(&registry, argument, head).map_err(|error| match error {
             TranslateError::Missing(package) => Stop::package(&package),

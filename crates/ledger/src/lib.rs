@@ -14,7 +14,10 @@ pub use model::{
 pub use read::Ledger;
 #[doc(hidden)]
 pub use store::STATEMENTS;
-pub use store::{MIGRATIONS, delete_user, initial_rows, load_contracts, package_row, party_row, publish, user_rows};
+pub use store::{
+    MIGRATIONS, contracts_of_key, delete_user, initial_rows, key_counts, load_contracts, package_row, party_row,
+    publish, usable_contract, user_rows,
+};
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,8 @@ pub struct Publication {
     pub created: Vec<Contract>,
     /// Contracts that hosted parties are stakeholders of and that were archived.
     pub archived: Vec<ContractId>,
+    /// Contracts of LF 1 with hosted parties that have seen them and may use them, though they have no stake in them.
+    pub divulged: Vec<(Contract, Parties)>,
     /// The end of a submission of this participant.
     pub completion: Option<Completion>,
 }

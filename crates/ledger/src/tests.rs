@@ -6,7 +6,9 @@ use base::{ContractId, Hash, PackageId, PartyId, Timestamp, codes};
 use protocol::{Contract, tree::Salt};
 use std::time::Duration;
 use tasks::{Supervisor, Tasks};
-use transaction::{ContractInstance, Create, Node, NodeId, NodeVersion, Parties, Transaction, Value};
+use transaction::{
+    ContractInstance, ContractKey, Create, Exercise, Node, NodeId, NodeVersion, Parties, Transaction, Value,
+};
 
 struct World {
     db: Db,
@@ -86,6 +88,7 @@ fn creation(n: u8) -> Publication {
         }),
         created: vec![contract],
         archived: vec![],
+        divulged: Vec::new(),
         completion: Some(Completion {
             command,
             outcome: CompletionOutcome::Committed(id),
@@ -151,6 +154,83 @@ async fn the_ledger_cannot_contradict_itself(world: World) {
     assert_eq!(Ledger::new(world.db.clone()).end().await, Ok(1));
 }
 
+async fn keys_have_the_active_contracts(world: World) {
+    let key = |name: &str| Hash([name.as_bytes()[0]; 32]);
+    let keyed = |n: u8, name: &str| {
+        let mut entry = creation(n);
+        let maintainers = [party("alice")].into();
+        entry.created[0].instance.key = Some(ContractKey { value: Value::text(name), maintainers, hash: key(name) });
+        entry
+    };
+    let mut archival = keyed(5, "b");
+    archival.archived = vec![contract(2).id];
+    world.publish(&[keyed(1, "a"), keyed(2, "a"), keyed(3, "a"), creation(4), archival]).await.unwrap();
+    let of = |name: &str, limit| {
+        let (db, key) = (world.db.clone(), key(name));
+        async move {
+            let found = contracts_of_key(&db, &key, limit).await.unwrap();
+            found.into_iter().map(|contract| contract.id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(of("a", 9).await, [contract(3).id, contract(1).id]);
+    assert_eq!(of("a", 1).await, [contract(3).id]);
+    assert_eq!(of("b", 9).await, [contract(5).id]);
+    let counts = key_counts(&world.db, ["a", "b", "c"].map(key)).await.unwrap();
+    assert_eq!(counts, [(key("a"), 2), (key("b"), 1)].into());
+}
+
+async fn divulged_contracts_are_used_by_those_who_have_seen_them(world: World) {
+    let readers = |name: &str| [party(name)].into();
+    let usable = async |n: u8, name: &str| usable_contract(&world.db, &contract(n).id, &readers(name)).await.unwrap();
+    let mut entry = creation(1);
+    // Of 1 Alice is a stakeholder, of 2 nobody here is.
+    entry.divulged = vec![(contract(1), readers("bob")), (contract(2), [party("bob"), party("carol")].into())];
+    world.publish(&[entry]).await.unwrap();
+    for (n, name, expected) in [
+        (1, "alice", true),
+        (1, "bob", true),
+        (1, "carol", false),
+        (2, "alice", false),
+        (2, "bob", true),
+        (2, "carol", true),
+        (3, "alice", false),
+    ] {
+        assert_eq!(usable(n, name).await, expected.then(|| contract(n)), "{name} uses {n}");
+    }
+    // Once it is archived nobody uses it, whether it was hosted here or only seen.
+    let mut end = creation(2);
+    end.archived = vec![contract(1).id];
+    let archive = |n: u8| {
+        let instance = contract(n).instance;
+        Node::Exercise(Exercise {
+            contract_id: contract(n).id,
+            package_name: instance.package_name,
+            template: instance.template,
+            interface: None,
+            choice: "Archive".parse().unwrap(),
+            consuming: true,
+            actors: instance.signatories.clone(),
+            argument: Value::Unit,
+            signatories: instance.signatories,
+            stakeholders: instance.stakeholders,
+            choice_observers: Parties::new(),
+            choice_authorizers: None,
+            children: vec![],
+            result: Some(Value::Unit),
+            key: None,
+            by_key: false,
+            version: NodeVersion::V15,
+        })
+    };
+    let both = Transaction::new(vec![archive(1), archive(2)], vec![NodeId(0), NodeId(1)]).unwrap();
+    end.update.as_mut().unwrap().transaction = both;
+    end.created.clear();
+    world.publish(&[end]).await.unwrap();
+    for (n, name) in [(1, "alice"), (1, "bob"), (2, "bob")] {
+        assert_eq!(usable(n, name).await, None, "{name} uses {n}");
+    }
+}
+
 async fn users_parties_and_packages(world: World) {
     let ledger = Ledger::new(world.db.clone());
     let epoch = world.held.epoch();
@@ -205,5 +285,7 @@ on_both_engines!(
     entries_come_back,
     active_contracts_are_those_of_the_offset,
     the_ledger_cannot_contradict_itself,
+    keys_have_the_active_contracts,
+    divulged_contracts_are_used_by_those_who_have_seen_them,
     users_parties_and_packages,
 );

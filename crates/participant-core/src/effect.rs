@@ -9,7 +9,7 @@ use protocol::{
     Alarm, Contract,
     message::{ConfirmationResponses, RequestId},
     sequencing::Envelope,
-    tree::{Action, DeduplicationPeriod, SubmitterMetadata, ViewPosition},
+    tree::{Action, DeduplicationPeriod, KeyState, SubmitterMetadata, ViewPosition},
 };
 use std::collections::BTreeMap;
 use topology::{RegisterResponse, StoredTransaction};
@@ -75,6 +75,8 @@ pub struct Reinterpret {
     pub authorizers: Parties,
     /// The only contracts that may be used.
     pub contracts: BTreeMap<ContractId, Contract>,
+    /// The only keys that may be asked for, by their hashes.
+    pub keys: BTreeMap<Hash, KeyState>,
     /// The model's time.
     pub ledger_time: Timestamp,
     /// Part of the ids of created contracts.
@@ -118,6 +120,8 @@ pub struct Update {
     pub transaction: Transaction,
     /// Contracts created in it (undone creations left out), to be stored.
     pub contracts: Vec<Contract>,
+    /// Contracts of LF 1 with hosted parties that have seen them and may use them, though they have no stake in them.
+    pub divulged: Vec<(Contract, Parties)>,
     /// Changes of contracts with a stakeholder hosted here.
     pub changes: CommitSet,
 }
@@ -148,7 +152,7 @@ pub struct Rejection {
     pub code: ErrorCode,
     /// For people.
     pub message: String,
-    /// Contract ids in hex.
+    /// Contract ids and hashes of keys, in hex.
     pub resources: Vec<String>,
 }
 

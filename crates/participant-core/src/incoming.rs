@@ -1,6 +1,7 @@
 //! One event of the participant's stream, read: pure work that may run ahead of the decisions.
 
-use base::{ContractId, MediatorId, MemberKind, MessageId, ParticipantId, Timestamp};
+use crate::Lockables;
+use base::{MediatorId, MemberKind, MessageId, ParticipantId, Timestamp};
 use crypto::private::DecryptionKey;
 use protocol::{
     decrypt_views,
@@ -66,11 +67,16 @@ impl Incoming {
         incoming
     }
 
-    /// Every contract whose status may matter.
+    /// Every contract whose status may matter, and every key whose number of contracts may.
     #[must_use]
-    pub fn contracts(&self) -> BTreeSet<ContractId> {
-        let data = self.views.iter().map(|(message, _)| message.tree.view_data.value());
-        data.flat_map(|data| data.inputs.keys().chain(data.created.iter().map(|c| &c.contract.id))).cloned().collect()
+    pub fn lockables(&self) -> Lockables {
+        let mut all = Lockables::default();
+        for data in self.views.iter().map(|(message, _)| message.tree.view_data.value()) {
+            let inputs = data.inputs.values().map(|input| &input.contract);
+            inputs.chain(data.created.iter().map(|c| &c.contract)).for_each(|contract| all.add(contract));
+            all.keys.extend(data.keys.keys());
+        }
+        all
     }
 
     /// The one mediator that is told of the request, however that is done.

@@ -25,7 +25,7 @@ mod pending;
 mod tests;
 mod validation;
 
-pub use conflict::{ActivenessResult, ActivenessSet, CommitSet, ConflictDetector, ContractStatus};
+pub use conflict::{ActivenessResult, ActivenessSet, CommitSet, ConflictDetector, ContractStatus, Lockables};
 pub use effect::{Completion, Effect, Publish, Reinterpret, Rejection, Respond, Submit, Update, change_id};
 pub use in_flight::{InFlight, InFlightTracker, RegisterError, request_message_id};
 pub use incoming::Incoming;

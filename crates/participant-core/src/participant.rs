@@ -1,13 +1,13 @@
 //! The participant's state machine on one synchronizer.
 
 use crate::{
-    Completion, ConflictDetector, ContractStatus, Effect, InFlight, InFlightTracker, Incoming, Publish, RegisterError,
-    Rejection, Submit, change_id,
+    Completion, ConflictDetector, ContractStatus, Effect, InFlight, InFlightTracker, Incoming, Lockables, Publish,
+    RegisterError, Rejection, Submit, change_id,
     pending::{Pending, State, rejection},
     request_message_id,
     validation::{Ignored, Opened, Validator},
 };
-use base::{ContractId, ErrorCode, MessageId, ParticipantId, SynchronizerId, Timestamp, codes};
+use base::{ContractId, ErrorCode, Hash, MessageId, ParticipantId, SynchronizerId, Timestamp, codes};
 use crypto::Signature;
 use protocol::{
     Alarm, ConfirmationRequest, Rule,
@@ -15,7 +15,7 @@ use protocol::{
     take_topology,
     tree::ViewPosition,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use topology::{StoredTransaction, TopologyMessage, TopologyState};
 use transaction::Transaction;
 
@@ -122,15 +122,24 @@ impl Participant {
         &self.in_flight
     }
 
-    /// Contracts of the events whose statuses must be loaded before the events are stepped through.
+    /// Contracts and keys of the events whose statuses must be loaded before the events are stepped through.
     #[must_use]
-    pub fn missing<'a>(&self, events: impl IntoIterator<Item = &'a Incoming>) -> BTreeSet<ContractId> {
-        events.into_iter().flat_map(Incoming::contracts).filter(|id| !self.conflicts.knows(id)).collect()
+    pub fn missing<'a>(&self, events: impl IntoIterator<Item = &'a Incoming>) -> Lockables {
+        let mut all = Lockables::default();
+        for Lockables { contracts, keys } in events.into_iter().map(Incoming::lockables) {
+            all.contracts.extend(contracts);
+            all.keys.extend(keys);
+        }
+        self.conflicts.missing(all)
     }
 
-    /// Takes statuses from the store, as of everything that was stored before.
-    pub fn load(&mut self, statuses: impl IntoIterator<Item = (ContractId, ContractStatus)>) {
-        self.conflicts.load(statuses);
+    /// Takes statuses from the store, as of everything that was stored before, and how many active contracts have a key.
+    pub fn load(
+        &mut self,
+        contracts: impl IntoIterator<Item = (ContractId, ContractStatus)>,
+        keys: impl IntoIterator<Item = (Hash, u64)>,
+    ) {
+        self.conflicts.load(contracts, keys);
     }
 
     /// The effects of all steps so far are committed: statuses that the store has as well may be forgotten.

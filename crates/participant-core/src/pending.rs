@@ -1,8 +1,11 @@
 //! A request between its sequencing and its publication.
 
-use crate::{ActivenessResult, CommitSet, Completion, Publish, Rejection, Update, effect::Respond, merge::merge};
+use crate::{
+    ActivenessResult, CommitSet, Completion, Lockables, Publish, Rejection, Update, effect::Respond, merge::merge,
+};
 use base::{
-    ErrorCode, Hash, MediatorId, MessageId, ParticipantId, SynchronizerId, Timestamp, UpdateId, WorkflowId, codes,
+    ContractId, ErrorCode, Hash, MediatorId, MessageId, ParticipantId, PartyId, SynchronizerId, Timestamp, UpdateId,
+    WorkflowId, codes,
 };
 use protocol::{
     Alarm, Contract,
@@ -10,7 +13,7 @@ use protocol::{
     tree::{CommonMetadata, Rebuilt, SubmitterMetadata, View, ViewPosition},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use transaction::Parties;
+use transaction::{ContractKey, Node, NodeVersion, Parties, Transaction};
 
 /// See the module's head.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,8 +44,14 @@ pub(crate) struct Pending {
     pub(crate) rejects: Vec<LocalReject>,
     pub(crate) activeness: ActivenessResult,
     /// Stakeholders of the contracts used.
-    pub(crate) stakeholders: BTreeMap<base::ContractId, Parties>,
-    pub(crate) lock: BTreeSet<base::ContractId>,
+    pub(crate) stakeholders: BTreeMap<ContractId, Parties>,
+    /// Keys of those that have one.
+    pub(crate) keys: BTreeMap<ContractId, ContractKey>,
+    /// Keys of contracts that are created.
+    pub(crate) created_keys: BTreeSet<Hash>,
+    /// Who guards the keys that the views ask for.
+    pub(crate) maintainers: BTreeMap<Hash, Parties>,
+    pub(crate) lock: Lockables,
     pub(crate) state: State,
 }
 
@@ -68,6 +77,7 @@ impl Pending {
     /// Remembers who has a stake in a contract.
     pub(crate) fn note(&mut self, contract: &Contract) {
         self.stakeholders.insert(contract.id.clone(), contract.instance.stakeholders.clone());
+        self.keys.extend(contract.instance.key.clone().map(|key| (contract.id.clone(), key)));
     }
 
     /// The request as a whole is malformed; the first reason counts.
@@ -125,18 +135,31 @@ impl Pending {
 
     /// The verdict on a view for which these parties confirm: contracts first, then everything else.
     fn verdict(&self, parties: &Parties) -> LocalVerdict {
-        let concerned = |ids: &BTreeSet<base::ContractId>| -> Vec<String> {
-            let known = |id: &base::ContractId| self.stakeholders.get(id).is_some_and(|s| !s.is_disjoint(parties));
+        let concerned = |ids: &BTreeSet<ContractId>| -> Vec<String> {
+            let known = |id: &ContractId| self.stakeholders.get(id).is_some_and(|s| !s.is_disjoint(parties));
             ids.iter().filter(|id| known(id)).map(ToString::to_string).collect()
         };
+        let guarded = |keys: &BTreeSet<Hash>| -> Vec<String> {
+            let known = |key: &Hash| self.maintainers.get(key).is_some_and(|m| !m.is_disjoint(parties));
+            keys.iter().filter(|key| known(key)).map(Hash::to_hex).collect()
+        };
+        let ActivenessResult { locked, not_fresh, inactive, inconsistent } = &self.activeness;
+        let (duplicate, inconsistent) = inconsistent.iter().partition(|key| self.created_keys.contains(key));
         let contracts = [
-            (codes::LOCAL_VERDICT_CREATES_EXISTING_CONTRACTS, "exist already", concerned(&self.activeness.not_fresh)),
-            (codes::LOCAL_VERDICT_INACTIVE_CONTRACTS, "are not active", concerned(&self.activeness.inactive)),
-            (codes::LOCAL_VERDICT_LOCKED_CONTRACTS, "are used by a request before", concerned(&self.activeness.locked)),
+            (codes::LOCAL_VERDICT_CREATES_EXISTING_CONTRACTS, "contracts exist already", concerned(not_fresh)),
+            (codes::LOCAL_VERDICT_INACTIVE_CONTRACTS, "contracts are not active", concerned(inactive)),
+            (codes::LOCAL_VERDICT_DUPLICATE_KEY, "contracts with the same keys exist already", guarded(&duplicate)),
+            (codes::LOCAL_VERDICT_INCONSISTENT_KEY, "keys have other contracts by now", guarded(&inconsistent)),
+            (
+                codes::LOCAL_VERDICT_LOCKED_CONTRACTS,
+                "contracts are used by a request before",
+                concerned(&locked.contracts),
+            ),
+            (codes::LOCAL_VERDICT_LOCKED_KEYS, "keys are used by a request before", guarded(&locked.keys)),
         ];
         let contracts = contracts.into_iter().find(|(_, _, ids)| !ids.is_empty());
         let reject = contracts
-            .map(|(code, why, ids)| LocalReject::new(code, format!("contracts {why}"), ids))
+            .map(|(code, why, ids)| LocalReject::new(code, why, ids))
             .or_else(|| self.rejects.first().cloned());
         reject.map_or(LocalVerdict::Approve, LocalVerdict::Reject)
     }
@@ -171,6 +194,7 @@ impl Pending {
             workflow: self.workflow.clone(),
             transaction: merge(valid.iter().map(|(_, rebuilt)| &rebuilt.transaction)),
             contracts: Vec::new(),
+            divulged: Vec::new(),
             changes: CommitSet::default(),
         };
         let ours = |contract: &Contract| hosted(&contract.instance.stakeholders);
@@ -181,8 +205,19 @@ impl Pending {
                 let created = data.effective_creates().filter(|c| ours(c)).map(|c| c.id.clone());
                 update.changes.created.extend(created);
                 let archived = data.archived().into_iter();
-                let hosted = |id: &base::ContractId| self.stakeholders.get(id).is_some_and(&hosted);
+                let hosted = |id: &ContractId| self.stakeholders.get(id).is_some_and(&hosted);
                 update.changes.archived.extend(archived.filter(hosted));
+            }
+        }
+        let seen = self.roots.iter().flat_map(|(at, root)| root.view.all(at)).flat_map(|(_, view)| {
+            let data = view.data.value();
+            data.inputs.values().map(|input| &input.contract).chain(data.effective_creates())
+        });
+        update.divulged = divulged(&update.transaction, seen, &hosted);
+        let changed = &mut update.changes;
+        for (ids, growth) in [(&changed.created, 1), (&changed.archived, -1)] {
+            for key in ids.iter().filter_map(|id| self.keys.get(id)) {
+                *changed.keys.entry(key.hash).or_default() += growth;
             }
         }
         let completion = self.mine.as_ref().map(|mine| Completion::of(mine, Ok(update.id.clone())));
@@ -198,6 +233,44 @@ impl Pending {
     fn publish(&self, update: Option<Update>, completion: Option<Completion>) -> Publish {
         Publish { record_time: self.request, update, completion, in_flight: self.in_flight.clone() }
     }
+}
+
+/// Contracts that parties see without a stake in them, where that is enough to use them.
+fn divulged<'a>(
+    transaction: &Transaction,
+    seen: impl Iterator<Item = &'a Contract>,
+    hosted: impl Fn(&Parties) -> bool,
+) -> Vec<(Contract, Parties)> {
+    if !transaction.nodes().any(|(_, node)| node.version().is_some_and(NodeVersion::is_v1)) {
+        return Vec::new();
+    }
+    let blinding = transaction.blinding();
+    let mut all: BTreeMap<&ContractId, Parties> = BTreeMap::new();
+    let mut archived = BTreeSet::new();
+    for ((id, node), undone) in transaction.nodes().zip(transaction.rolled_back()) {
+        let used = match node {
+            Node::Create(create) => &create.contract_id,
+            Node::Fetch(fetch) => &fetch.contract_id,
+            Node::Exercise(exercise) => &exercise.contract_id,
+            Node::QueryByKey(_) | Node::Rollback(_) => continue,
+        };
+        if !node.version().is_some_and(NodeVersion::is_v1) {
+            continue;
+        }
+        if matches!(node, Node::Exercise(exercise) if exercise.consuming && !undone) {
+            archived.insert(used);
+        }
+        all.entry(used).or_default().extend(blinding.witnesses(id).into_iter().flatten().cloned());
+    }
+    let contracts: BTreeMap<_, _> = seen.map(|contract| (&contract.id, contract)).collect();
+    let left = all.into_iter().filter(|(id, _)| !archived.contains(id));
+    left.filter_map(|(id, seers)| {
+        let contract = *contracts.get(id)?;
+        let is_new = |party: &PartyId| !contract.stakeholders().contains(party) && hosted(&[party.clone()].into());
+        let parties: Parties = seers.into_iter().filter(is_new).collect();
+        (!parties.is_empty()).then(|| (contract.clone(), parties))
+    })
+    .collect()
 }
 
 /// Why a verdict rejects, in the words of a completion.

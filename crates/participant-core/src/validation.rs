@@ -1,20 +1,23 @@
 //! The checks of a request as it arrives, and of what its views reinterpret to (spec/protocol.md §2.9, §2.10).
 
 use crate::{
-    ActivenessSet, Incoming,
+    ActivenessSet, Incoming, Lockables,
     effect::{Reinterpret, Respond},
     merge::merge,
     pending::{Pending, Root, State},
 };
-use base::{ContractId, ErrorCode, ParticipantId, Timestamp, codes};
+use base::{ContractId, ErrorCode, Hash, ParticipantId, Timestamp, codes};
 use protocol::{
     Alarm, ReceivedView, Rule, check_recipients,
     message::{ConfirmationResponse, ConfirmationResponses, LocalReject, RequestId, ViewMessage, signed_root_hash},
-    tree::{Action, LightViewTree, ParticipantMetadata, Rebuilt, SubmitterMetadata, ViewPosition, reassemble, rebuild},
+    tree::{
+        Action, KeyStates, LightViewTree, ParticipantMetadata, Rebuilt, SubmitterMetadata, ViewPosition, reassemble,
+        rebuild,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 use topology::{Parameters, Permission, Snapshot};
-use transaction::{Node, NodeId, Parties, Transaction};
+use transaction::{ContractKey, Node, NodeId, Parties, Transaction};
 
 /// A request that counts, and what is to be done for it.
 pub(crate) struct Opened {
@@ -105,7 +108,10 @@ impl Validator<'_> {
             rejects: Vec::new(),
             activeness: crate::ActivenessResult::default(),
             stakeholders: BTreeMap::new(),
-            lock: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            created_keys: BTreeSet::new(),
+            maintainers: BTreeMap::new(),
+            lock: Lockables::default(),
             state: State::Open,
         };
         self.add_roots(&mut pending, &views);
@@ -178,10 +184,11 @@ impl Validator<'_> {
             let data = view.data.value();
             for contract in data.created.iter().map(|c| &c.contract) {
                 created.insert(contract.id.clone());
+                pending.created_keys.extend(contract.instance.key.as_ref().map(|key| key.hash));
                 pending.note(contract);
                 if self.hosts_any(&contract.instance.stakeholders) {
                     set.fresh.insert(contract.id.clone());
-                    set.lock.insert(contract.id.clone());
+                    set.lock.add(contract);
                 }
             }
             for input in data.inputs.values() {
@@ -196,11 +203,15 @@ impl Validator<'_> {
                 if self.hosts_any(&contract.instance.stakeholders) {
                     set.active.insert(contract.id.clone());
                     if input.consumed && !data.rolled_back {
-                        set.lock.insert(contract.id.clone());
+                        set.lock.add(contract);
                     }
                 }
             }
         }
+        set.keys = self.key_numbers(pending, &roots, &created).unwrap_or_else(|why| {
+            wrong.get_or_insert(why);
+            BTreeMap::new()
+        });
         pending.roots = roots;
         set.active.retain(|id| !created.contains(id));
         if let Some(why) = wrong {
@@ -208,6 +219,43 @@ impl Validator<'_> {
         }
         pending.lock.clone_from(&set.lock);
         set
+    }
+
+    /// How many contracts the keys with hosted maintainers must have before the request, as far as the views say. Contracts
+    /// that they say the keys have must be known, and have them.
+    fn key_numbers(
+        self,
+        pending: &mut Pending,
+        roots: &BTreeMap<ViewPosition, Root>,
+        created: &BTreeSet<ContractId>,
+    ) -> Result<BTreeMap<Hash, u64>, String> {
+        let mut numbers = BTreeMap::new();
+        // Contracts of before that earlier views archived.
+        let mut gone: BTreeMap<Hash, BTreeSet<ContractId>> = BTreeMap::new();
+        for (at, root) in roots {
+            for (hash, state) in &root.view.data.value().keys {
+                pending.maintainers.insert(*hash, state.maintainers.clone());
+                let has = |key: &ContractKey| key.hash == *hash && key.maintainers == state.maintainers;
+                if let Some(id) = state.contracts.iter().find(|id| !pending.keys.get(*id).is_some_and(has)) {
+                    return Err(format!(
+                        "contract {id} does not have the key {} that view {at} finds it by",
+                        hash.to_hex()
+                    ));
+                }
+                // What later views say must follow from that; see `conclude`.
+                if state.exhaustive && self.hosts_any(&state.maintainers) && !numbers.contains_key(hash) {
+                    let listed = state.contracts.iter().filter(|id| !created.contains(*id));
+                    let before: BTreeSet<_> = listed.chain(gone.get(hash).into_iter().flatten()).collect();
+                    numbers.insert(*hash, u64::try_from(before.len()).unwrap_or(u64::MAX));
+                }
+            }
+            for id in root.view.all(at).iter().flat_map(|(_, view)| view.data.value().archived()) {
+                if let Some(key) = pending.keys.get(&id).filter(|_| !created.contains(&id)) {
+                    gone.entry(key.hash).or_default().insert(id);
+                }
+            }
+        }
+        Ok(numbers)
     }
 
     fn check_times(self, pending: &mut Pending, parameters: &Parameters, times: &ParticipantMetadata) {
@@ -270,6 +318,7 @@ impl Validator<'_> {
                 created,
                 authorizers,
                 contracts: inputs.map(|(id, input)| (id, input.contract)).collect(),
+                keys: data.keys.clone(),
                 ledger_time: times.ledger_time,
                 preparation_time: times.preparation_time,
             }
@@ -312,8 +361,15 @@ impl Validator<'_> {
                 None => {}
             }
         }
-        if Rule::Consistency.broken(!is_consistent(&merge(parts))) {
+        let merged = merge(parts);
+        if Rule::Consistency.broken(!is_consistent(&merged)) {
             wrong.get_or_insert_with(|| "a contract is used before or after its life".to_owned());
+        }
+        // Who hosts a maintainer sees everything that is done with the key.
+        let KeyStates { states, contradicted } = KeyStates::of(&merged);
+        let hosted = |key: &Hash| states.get(key).is_some_and(|state| self.hosts_any(&state.maintainers));
+        if Rule::Consistency.broken(contradicted.iter().any(hosted)) {
+            wrong.get_or_insert_with(|| "what is said of a contract key cannot all be true".to_owned());
         }
         if let Some(why) = wrong {
             pending.refuse(codes::LOCAL_VERDICT_MALFORMED_REQUEST, why);

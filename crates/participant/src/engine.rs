@@ -2,7 +2,9 @@
 
 use crate::{Dar, DarPackage, Interpretation, InterpretationError, Interpreted, Interpreter, Lookup};
 use base::{Coded, ContractId, Identifier, Name, PackageId, codes};
-use engine::{Command, Engine, Outcome, PackageRef, Question, Replay, RootAction, Run, Step, Submission, TypeRef};
+use engine::{
+    Command, Engine, KeyOf, Outcome, PackageRef, Question, Replay, RootAction, Run, Step, Submission, TypeRef,
+};
 use ledger_api::{CommandKind, Enrich, TemplateRef};
 use participant_core::Reinterpret;
 use protocol::{Contract, tree::Action};
@@ -11,6 +13,9 @@ use transaction::{ContractInstance, Transaction, Value};
 
 /// Operations of the machine that one interpretation may take; some seconds of work.
 const BUDGET: u64 = 1_000_000_000;
+
+/// So many contracts of one key can be found at once.
+const MAX_OF_KEY: usize = 10_000;
 
 /// Runs compiled Daml. Cheap to clone: all clones are one and the same.
 #[derive(Clone, Default, Debug)]
@@ -21,18 +26,76 @@ fn refused(error: impl Coded) -> InterpretationError {
     InterpretationError { code: error.code(), message: error.to_string() }
 }
 
-/// Runs to the end. Contracts come from `contract`; a package that is missing stays missing.
-fn finish(
-    mut run: Run,
-    mut contract: impl FnMut(&ContractId) -> Option<ContractInstance>,
-) -> Result<Outcome, InterpretationError> {
+/// What answers the questions of a run.
+trait Answers {
+    fn contract(&mut self, id: &ContractId) -> Option<ContractInstance>;
+    fn key(&mut self, key: &KeyOf, limit: usize) -> Result<Vec<ContractId>, InterpretationError>;
+}
+
+/// Those of a submission, and what was found.
+struct Finding<'a> {
+    lookup: Lookup<'a>,
+    contracts: BTreeMap<ContractId, Contract>,
+}
+
+impl Answers for Finding<'_> {
+    fn contract(&mut self, id: &ContractId) -> Option<ContractInstance> {
+        // What was found by its key is not read once more.
+        if let Some(contract) = self.contracts.get(id) {
+            return Some(contract.instance.clone());
+        }
+        let contract = self.lookup.by_id(id)?;
+        let instance = contract.instance.clone();
+        self.contracts.insert(id.clone(), contract);
+        Some(instance)
+    }
+
+    fn key(&mut self, key: &KeyOf, limit: usize) -> Result<Vec<ContractId>, InterpretationError> {
+        let found = self.lookup.by_key(&key.hash, limit.min(MAX_OF_KEY + 1));
+        if found.len() > MAX_OF_KEY {
+            let message = format!(
+                "more than {MAX_OF_KEY} contracts of {} have the key that is asked for; ask for fewer at once",
+                key.template
+            );
+            return Err(InterpretationError { code: codes::DAML_INTERPRETATION_ERROR, message });
+        }
+        let ids = found.iter().map(|contract| contract.id.clone()).collect();
+        self.contracts.extend(found.into_iter().map(|contract| (contract.id.clone(), contract)));
+        Ok(ids)
+    }
+}
+
+/// Those of a view: what it has, and nothing else.
+struct Given<'a>(&'a Reinterpret);
+
+impl Answers for Given<'_> {
+    fn contract(&mut self, id: &ContractId) -> Option<ContractInstance> {
+        self.0.contracts.get(id).map(|contract| contract.instance.clone())
+    }
+
+    fn key(&mut self, key: &KeyOf, limit: usize) -> Result<Vec<ContractId>, InterpretationError> {
+        match self.0.keys.get(&key.hash) {
+            Some(state) if state.exhaustive || state.contracts.len() >= limit => {
+                Ok(state.contracts.iter().take(limit).cloned().collect())
+            }
+            _ => {
+                let message = format!("it does not say which contracts of {} have a key", key.template);
+                Err(InterpretationError { code: codes::DAML_INTERPRETATION_ERROR, message })
+            }
+        }
+    }
+}
+
+/// Runs to the end; a package that is missing stays missing.
+fn finish(mut run: Run, answers: &mut impl Answers) -> Result<Outcome, InterpretationError> {
     loop {
         match run.step(BUDGET) {
             Step::Done(outcome) => return Ok(*outcome),
-            Step::Need(Question::Contract(id)) => run.answer_contract(contract(&id)).map_err(refused)?,
+            Step::Need(Question::Contract(id)) => run.answer_contract(answers.contract(&id)).map_err(refused)?,
+            Step::Need(Question::Key { key, limit }) => {
+                run.answer_key(answers.key(&key, limit)?).map_err(refused)?;
+            }
             // Stepping on says that nobody gave it.
-            // Models with keys are not let in.
-            Step::Need(Question::Key { .. }) => run.answer_key(Vec::new()).map_err(refused)?,
             Step::Need(Question::Package(_)) => {}
             Step::Interrupted => {
                 let message = "the interpretation takes too long; divide the work over several commands".into();
@@ -57,6 +120,9 @@ fn command(command: &CommandKind) -> Command {
         CommandKind::Exercise { template, contract, choice, argument } => {
             Command::Exercise { template: type_ref(&template), contract_id: contract, choice, argument }
         }
+        CommandKind::ExerciseByKey { template, key, choice, argument } => {
+            Command::ExerciseByKey { template: type_ref(&template), key, choice, argument }
+        }
         CommandKind::CreateAndExercise { template, argument, choice, choice_argument } => Command::CreateAndExercise {
             template: type_ref(&template),
             create_argument: argument,
@@ -68,16 +134,24 @@ fn command(command: &CommandKind) -> Command {
 
 /// The action and the seed of its node.
 fn root(input: &Reinterpret) -> Result<(RootAction, Option<base::Hash>), String> {
+    // The key of a contract that is to be found by it.
+    let key = |contract: &ContractId, by_key: bool| match input.contracts.get(contract).map(|c| &c.instance.key) {
+        _ if !by_key => Ok(None),
+        Some(Some(key)) => Ok(Some(key.value.clone())),
+        _ => Err(format!("contract {contract} is found by its key, but has none")),
+    };
     Ok(match input.action.clone() {
         Action::Create { seed } => {
             let created = input.created.clone().ok_or("the view creates nothing")?;
             (RootAction::Create { template: created.template, argument: created.argument }, Some(seed))
         }
-        Action::Exercise { seed, contract, template, interface, choice, argument, .. } => {
-            (RootAction::Exercise { template, interface, contract_id: contract, choice, argument }, Some(seed))
+        Action::Exercise { seed, contract, template, interface, choice, argument, by_key, .. } => {
+            let by_key = key(&contract, by_key)?;
+            (RootAction::Exercise { template, interface, contract_id: contract, choice, argument, by_key }, Some(seed))
         }
-        Action::Fetch { contract, template, interface, .. } => {
-            (RootAction::Fetch { template, interface, contract_id: contract }, None)
+        Action::Fetch { contract, template, interface, by_key, .. } => {
+            let by_key = key(&contract, by_key)?;
+            (RootAction::Fetch { template, interface, contract_id: contract, by_key }, None)
         }
     })
 }
@@ -93,13 +167,9 @@ impl Interpreter for DamlEngine {
             submission_seed: input.seed,
             participant: input.participant.clone(),
         };
-        let mut contracts: BTreeMap<ContractId, Contract> = BTreeMap::new();
-        let outcome = finish(self.0.submit(submission).map_err(refused)?, |id| {
-            let contract = lookup(id)?;
-            let instance = contract.instance.clone();
-            contracts.insert(id.clone(), contract);
-            Some(instance)
-        })?;
+        let mut finding = Finding { lookup, contracts: BTreeMap::new() };
+        let outcome = finish(self.0.submit(submission).map_err(refused)?, &mut finding)?;
+        let contracts = finding.contracts;
         let Outcome { transaction, seed, packages, .. } = outcome;
         Ok(Interpreted { transaction, seed, contracts, packages })
     }
@@ -114,8 +184,7 @@ impl Interpreter for DamlEngine {
             preparation_time: input.preparation_time,
         };
         let run = self.0.reinterpret(replay).map_err(|e| e.to_string())?;
-        let known = |id: &ContractId| input.contracts.get(id).map(|contract| contract.instance.clone());
-        finish(run, known).map(|outcome| outcome.transaction).map_err(|e| e.message)
+        finish(run, &mut Given(input)).map(|outcome| outcome.transaction).map_err(|e| e.message)
     }
 
     fn read_dar(&self, dar: &[u8]) -> Result<Dar, InterpretationError> {

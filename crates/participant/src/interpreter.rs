@@ -75,8 +75,16 @@ pub struct DarPackage {
     pub payload: bytes::Bytes,
 }
 
-/// Looks a contract up; `None` if it is not known or not active.
-pub type Lookup<'a> = &'a dyn Fn(&ContractId) -> Option<Contract>;
+/// The contracts that a submission may use.
+pub trait Contracts {
+    /// One by its id; `None` if it is not known, not active, or none of the readers' business.
+    fn by_id(&self, id: &ContractId) -> Option<Contract>;
+    /// So many active ones of a key, or all if there are not so many, the newest first.
+    fn by_key(&self, key: &Hash, limit: usize) -> Vec<Contract>;
+}
+
+/// Where a submission finds its contracts.
+pub type Lookup<'a> = &'a dyn Contracts;
 
 /// The engine, as this room sees it. All methods block.
 pub trait Interpreter: Enrich + Send + Sync + 'static {

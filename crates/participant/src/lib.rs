@@ -25,7 +25,9 @@ mod writes;
 pub use active::Active;
 pub use engine::DamlEngine;
 pub use error::ParticipantError;
-pub use interpreter::{Dar, DarPackage, Interpretation, InterpretationError, Interpreted, Interpreter, Lookup};
+pub use interpreter::{
+    Contracts, Dar, DarPackage, Interpretation, InterpretationError, Interpreted, Interpreter, Lookup,
+};
 pub use packages::dar_hash;
 pub use packages::follow_packages;
 #[doc(hidden)]

@@ -3,13 +3,13 @@
 
 use crate::{ParticipantError, interpreter::Interpreter, ping::Workflows, store, submit};
 use ::ledger::{
-    Command, Completion, CompletionOutcome, Ledger, Publication, Update, load_contracts, party_row, publish,
+    Command, Completion, CompletionOutcome, Ledger, Publication, Update, key_counts, load_contracts, party_row, publish,
 };
 use ::store::{Db, Epoch, Statement, StoreError};
 use base::{ContractId, ErrorCode, Hash, MessageId, ParticipantId, SynchronizerId, Timestamp};
 use identity::{Identity, topology_rows};
 use participant_core::{
-    ContractStatus, Effect, Event, Incoming, Participant, Publish, Respond, Submit, change_id,
+    ContractStatus, Effect, Event, Incoming, Lockables, Participant, Publish, Respond, Submit, change_id,
     deduplication::Acceptance,
 };
 use protocol::{
@@ -169,8 +169,7 @@ impl Shell {
 
     /// Steps through the backlog as far as that is possible.
     async fn events(&mut self, backlog: &mut VecDeque<Incoming>) -> Result<(), ParticipantError> {
-        let missing: Vec<ContractId> = self.participant.missing(backlog.iter()).into_iter().collect();
-        self.load(&missing).await?;
+        self.load(backlog).await?;
         let (mut effects, mut last) = (Vec::new(), None);
         while !self.participant.is_blocked()
             && let Some(incoming) = backlog.pop_front()
@@ -185,19 +184,18 @@ impl Shell {
         self.carry_out(effects, Vec::new()).await
     }
 
-    async fn load(&mut self, ids: &[ContractId]) -> Result<(), StoreError> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let found = load_contracts(&self.db, ids).await?;
-        self.participant.load(ids.iter().map(|id| {
-            let status = match found.get(id) {
-                None => ContractStatus::Unknown,
-                Some((_, true)) => ContractStatus::Active,
-                Some((_, false)) => ContractStatus::Archived,
-            };
-            (id.clone(), status)
-        }));
+    async fn load(&mut self, backlog: &VecDeque<Incoming>) -> Result<(), StoreError> {
+        let Lockables { contracts, keys } = self.participant.missing(backlog.iter());
+        let contracts: Vec<_> = contracts.into_iter().collect();
+        let found = load_contracts(&self.db, &contracts).await?;
+        let counts = key_counts(&self.db, keys.iter().copied()).await?;
+        let status = |id: ContractId| match found.get(&id) {
+            None => (id, ContractStatus::Unknown),
+            Some((_, true)) => (id, ContractStatus::Active),
+            Some((_, false)) => (id, ContractStatus::Archived),
+        };
+        let count = |key: Hash| (key, counts.get(&key).copied().unwrap_or(0));
+        self.participant.load(contracts.into_iter().map(status), keys.into_iter().map(count));
         Ok(())
     }
 
@@ -342,6 +340,7 @@ impl Shell {
             }),
             created: created.into_iter().filter(|c| changes.created.contains(&c.id)).collect(),
             archived: changes.archived.into_iter().collect(),
+            divulged: update.map(|u| u.divulged.clone()).unwrap_or_default(),
             completion: completion.map(|c| Completion {
                 command: command(c),
                 outcome: match &c.outcome {

@@ -4,11 +4,12 @@
 use crate::{
     ParticipantError,
     active::Active,
-    interpreter::{Interpretation, Interpreted},
+    interpreter::{Contracts, Interpretation, Interpreted},
     shell::{Connection, Input},
     store,
 };
-use ::ledger::load_contracts;
+use ::ledger::{contracts_of_key, usable_contract};
+use ::store::{Db, StoreError};
 use base::{ContractId, Hash, MediatorId, Timestamp, WorkflowId};
 use crypto::Secret;
 use identity::random;
@@ -25,8 +26,9 @@ use protocol::{
     },
 };
 use std::{cell::Cell, sync::Arc, time::Duration};
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 use topology::{Permission, Snapshot};
+use transaction::Parties;
 
 /// The longest deduplication period, and the one that holds where none is given.
 const MAX_DEDUPLICATION: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -80,7 +82,47 @@ fn check_hosting(
     Ok(())
 }
 
-/// Runs the engine on a thread of its own. Contracts are looked up in the shared ledger, active ones only.
+/// The contracts of the shared ledger, as those see them who submit. What is in flight is not counted: whoever confirms
+/// finds out.
+struct Stored {
+    db: Db,
+    runtime: Handle,
+    readers: Parties,
+    /// Why something could not be read.
+    failed: Cell<Option<StoreError>>,
+}
+
+impl Stored {
+    fn read<T: Default>(&self, read: impl Future<Output = Result<T, StoreError>>) -> T {
+        self.runtime.block_on(read).unwrap_or_else(|error| {
+            self.failed.set(Some(error));
+            T::default()
+        })
+    }
+}
+
+impl Contracts for Stored {
+    fn by_id(&self, id: &ContractId) -> Option<Contract> {
+        self.read(usable_contract(&self.db, id, &self.readers))
+    }
+
+    fn by_key(&self, key: &Hash, limit: usize) -> Vec<Contract> {
+        let mut wanted = limit;
+        loop {
+            let up_to = u32::try_from(wanted).unwrap_or(u32::MAX);
+            let mut found = self.read(contracts_of_key(&self.db, key, up_to));
+            let are_all = found.len() < wanted;
+            found.retain(|contract| !contract.stakeholders().is_disjoint(&self.readers));
+            if are_all || found.len() >= limit {
+                found.truncate(limit);
+                return found;
+            }
+            wanted = wanted.saturating_mul(2);
+        }
+    }
+}
+
+/// Runs the engine on a thread of its own.
 async fn interpret(active: &Arc<Active>, commands: &Commands, now: Timestamp) -> Result<Interpreted, Refusal> {
     let input = Interpretation {
         act_as: commands.act_as.clone(),
@@ -91,20 +133,12 @@ async fn interpret(active: &Arc<Active>, commands: &Commands, now: Timestamp) ->
         participant: active.me.clone(),
     };
     let (interpreter, db, runtime) = (active.interpreter.clone(), active.db.clone(), active.tasks.runtime().clone());
+    let readers = &commands.act_as | &commands.read_as;
     let run = move || {
-        let failed = Cell::new(None);
-        let lookup = |id: &ContractId| -> Option<Contract> {
-            match runtime.block_on(load_contracts(&db, std::slice::from_ref(id))) {
-                Ok(mut found) => found.remove(id).filter(|(_, is_active)| *is_active).map(|(contract, _)| contract),
-                Err(error) => {
-                    failed.set(Some(error));
-                    None
-                }
-            }
-        };
-        let interpreted = interpreter.interpret(&input, &lookup);
+        let stored = Stored { db, runtime, readers, failed: Cell::new(None) };
+        let interpreted = interpreter.interpret(&input, &stored);
         // A contract that could not be read is not one that does not exist.
-        match failed.into_inner() {
+        match stored.failed.into_inner() {
             Some(error) => Err(refusal(error.into())),
             None => interpreted.map_err(|e| Box::new(e) as Refusal),
         }

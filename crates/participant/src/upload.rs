@@ -118,9 +118,8 @@ mod tests {
             ("illformed.f2a405b9.dar", Err(codes::DAR_VALIDATION_ERROR)),
             ("illformed.877cf7e4.dar", Err(codes::DAR_VALIDATION_ERROR)),
             ("data-interoperability.ee7d99b5.dar", Err(codes::ALLOWED_LANGUAGE_VERSIONS)),
-            // Templates too old, and templates with keys.
             ("test-1.13.370b30cf.dar", Err(codes::ALLOWED_LANGUAGE_VERSIONS)),
-            ("model-tests-1.15.0757811f.dar", Err(codes::ALLOWED_LANGUAGE_VERSIONS)),
+            ("model-tests-1.15.0757811f.dar", Ok(())),
             ("2.8.0-Test.c36d3756.dar", Ok(())),
         ] {
             let dar = lf::read_dar(&fs::read(folder.join("dars").join(file)).unwrap()).unwrap();

@@ -60,6 +60,8 @@ pub enum Rule {
     Locked,
     /// Participant: contracts that are used are active.
     Active,
+    /// Participant: contract keys have those contracts that the request says.
+    Key,
     /// Participant: verdicts are the mediator's.
     VerdictSigner,
 }

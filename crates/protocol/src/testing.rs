@@ -9,8 +9,8 @@ use crypto::Secret;
 use std::{collections::BTreeMap, time::Duration};
 use topology::{Permission, testing::Network};
 use transaction::{
-    ContractInstance, Create, Exercise, Fetch, Node, NodeId, NodeVersion, Parties, Transaction, TransactionBuilder,
-    Value,
+    ContractInstance, ContractKey, Create, Exercise, Fetch, Node, NodeId, NodeVersion, Parties, QueryByKey,
+    Transaction, TransactionBuilder, Value,
 };
 
 /// The package of all test templates.
@@ -42,6 +42,43 @@ pub fn instance(signatories: &[&PartyId], observers: &[&PartyId], argument: i64)
     }
 }
 
+/// An instance with a key, which is unique as in LF 1.
+#[must_use]
+pub fn keyed(instance: ContractInstance, maintainer: &PartyId, key: &str) -> ContractInstance {
+    let value = Value::text(key);
+    let hash = transaction::hash_contract_key(&instance.template, &value);
+    let key = Some(ContractKey { value, maintainers: [maintainer.clone()].into(), hash });
+    ContractInstance { key, ..instance }
+}
+
+/// Only keys make a difference between the language versions here.
+fn version(instance: &ContractInstance) -> NodeVersion {
+    if instance.key.is_some() { NodeVersion::V15 } else { NodeVersion::V2_1 }
+}
+
+/// A node that looks for the contract of a key.
+#[must_use]
+pub fn lookup(like: &ContractInstance, found: Option<&ContractId>) -> Node {
+    Node::QueryByKey(QueryByKey {
+        template: like.template.clone(),
+        package_name: like.package_name.clone(),
+        key: like.key.clone().expect("an instance with a key"),
+        result: found.into_iter().cloned().collect(),
+        exhaustive: true,
+        version: NodeVersion::V15,
+    })
+}
+
+/// The same node, if its contract was found by its key.
+#[must_use]
+pub fn by_key(node: Node) -> Node {
+    match node {
+        Node::Exercise(node) => Node::Exercise(Exercise { by_key: true, ..node }),
+        Node::Fetch(node) => Node::Fetch(Fetch { by_key: true, ..node }),
+        other => other,
+    }
+}
+
 /// A contract of an earlier transaction.
 #[must_use]
 pub fn existing(n: u8, instance: ContractInstance, created_at: Timestamp) -> Contract {
@@ -51,7 +88,8 @@ pub fn existing(n: u8, instance: ContractInstance, created_at: Timestamp) -> Con
 /// A node that creates a contract.
 #[must_use]
 pub fn create(id: ContractId, instance: ContractInstance) -> Node {
-    Node::Create(Create { contract_id: id, instance, version: NodeVersion::V2_1 })
+    let version = version(&instance);
+    Node::Create(Create { contract_id: id, instance, version })
 }
 
 /// A node that exercises the one test choice; children follow.
@@ -75,9 +113,9 @@ pub fn exercise(id: &ContractId, instance: &ContractInstance, actor: &PartyId, c
         choice_authorizers: None,
         children: Vec::new(),
         result: Some(Value::Unit),
-        key: None,
+        key: instance.key.clone(),
         by_key: false,
-        version: NodeVersion::V2_1,
+        version: version(instance),
     })
 }
 
@@ -92,9 +130,9 @@ pub fn fetch(id: &ContractId, instance: &ContractInstance, actor: &PartyId) -> N
         actors: [actor.clone()].into(),
         signatories: instance.signatories.clone(),
         stakeholders: instance.stakeholders.clone(),
-        key: None,
+        key: instance.key.clone(),
         by_key: false,
-        version: NodeVersion::V2_1,
+        version: version(instance),
     })
 }
 
@@ -145,7 +183,12 @@ impl Scenario {
 
     /// Adds a contract of an earlier transaction.
     pub fn contract(&mut self, n: u8, signatories: &[&PartyId], observers: &[&PartyId]) -> Contract {
-        let contract = existing(n, instance(signatories, observers, n.into()), Network::START);
+        self.existing(n, instance(signatories, observers, n.into()))
+    }
+
+    /// The same with this content.
+    pub fn existing(&mut self, n: u8, instance: ContractInstance) -> Contract {
+        let contract = existing(n, instance, Network::START);
         self.contracts.insert(contract.id.clone(), contract.clone());
         contract
     }

@@ -1,3 +1,5 @@
+mod keys;
+
 use crate::{
     ConfirmationRequest, Contract, ReceivedView, apply_topology, check_recipients, decrypt_views,
     message::{

@@ -24,6 +24,12 @@ pub enum NodeVersion {
 }
 
 impl NodeVersion {
+    /// Whether a key has one contract at most, and whoever sees a contract may use it: so it was in LF 1.
+    #[must_use]
+    pub fn is_v1(self) -> bool {
+        self < Self::V2_1
+    }
+
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
         [Self::V14, Self::V15, Self::V17, Self::V2_1, Self::V2_2].into_iter().find(|version| *version as u8 == byte)
     }
@@ -189,6 +195,18 @@ impl Node {
             Self::Fetch(node) => Some(&node.template),
             Self::Exercise(node) => Some(&node.template),
             Self::QueryByKey(node) => Some(&node.template),
+            Self::Rollback(_) => None,
+        }
+    }
+
+    /// The node's rules; none for a rollback.
+    #[must_use]
+    pub fn version(&self) -> Option<NodeVersion> {
+        match self {
+            Self::Create(node) => Some(node.version),
+            Self::Fetch(node) => Some(node.version),
+            Self::Exercise(node) => Some(node.version),
+            Self::QueryByKey(node) => Some(node.version),
             Self::Rollback(_) => None,
         }
     }

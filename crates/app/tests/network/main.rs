@@ -5,6 +5,7 @@
 mod balancer;
 mod changing;
 mod commands;
+mod conformance;
 mod console;
 mod examples;
 mod harness;
@@ -14,6 +15,7 @@ mod managing;
 mod manual;
 mod model;
 mod operate;
+mod retries;
 mod scripts;
 mod sessions;
 mod simple;

@@ -40,6 +40,29 @@ impl<'a> Lowering<'a> {
         Some((self.loaded.package.identifier(&module.name, &interface.name), interface))
     }
 
+    /// A method or view of a template: the variable for the contract, and what it is.
+    fn implementation(&self, key: Key) -> Option<(NameId, ExprId)> {
+        match key {
+            Key::View(m, t, i) => {
+                let template = self.template_at(m, t)?.1;
+                Some((template.param, template.implements.get(at(i))?.view))
+            }
+            Key::Method(m, t, i, n) => {
+                let template = self.template_at(m, t)?.1;
+                Some((template.param, template.implements.get(at(i))?.methods.get(at(n))?.1))
+            }
+            Key::CoView(m, i, c) => {
+                let interface = self.interface_at(m, i)?.1;
+                Some((interface.param, interface.co_implements.get(at(c))?.view))
+            }
+            Key::CoMethod(m, i, c, n) => {
+                let interface = self.interface_at(m, i)?.1;
+                Some((interface.param, interface.co_implements.get(at(c))?.methods.get(at(n))?.1))
+            }
+            _ => None,
+        }
+    }
+
     /// `None` if the numbers point nowhere.
     fn definition(&mut self, key: Key) -> Option<Result<(), Stop>> {
         match key {
@@ -73,14 +96,9 @@ impl<'a> Lowering<'a> {
                 let template = self.template_at(m, t)?.1;
                 Some(self.of_contract(template.param, template.observers))
             }
-            Key::View(m, t, i) => {
-                let template = self.template_at(m, t)?.1;
-                Some(self.of_contract(template.param, template.implements.get(at(i))?.view))
-            }
-            Key::Method(m, t, i, n) => {
-                let template = self.template_at(m, t)?.1;
-                let method = template.implements.get(at(i))?.methods.get(at(n))?.1;
-                Some(self.of_contract(template.param, method))
+            Key::View(..) | Key::CoView(..) | Key::Method(..) | Key::CoMethod(..) => {
+                let (param, body) = self.implementation(key)?;
+                Some(self.of_contract(param, body))
             }
             Key::Fetch(m, t) => {
                 let id = self.template_at(m, t)?.0;

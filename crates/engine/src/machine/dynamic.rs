@@ -8,19 +8,13 @@ use super::{
 use crate::{
     EngineError,
     code::{GlobalRef, Op},
-    registry::{Key, Loaded},
+    registry::Key,
     run::Stop,
     ty::Ty,
     value::{Any, P, V},
 };
 use base::Identifier;
-use lf::Template;
 use std::sync::Arc;
-
-/// The number of a part of a template.
-fn place(found: Option<usize>) -> Option<u32> {
-    u32::try_from(found?).ok()
-}
 
 impl Machine {
     pub(super) fn dynamic(&mut self, op: Op) -> Result<(), Stop> {
@@ -99,21 +93,21 @@ impl Machine {
         let find = |wanted: Op| -> Result<GlobalRef, Stop> {
             let id = self.template_of(self.top())?;
             let loaded = self.registry.need(&id.package)?;
-            let ((m, t), template) = loaded.template(&id).ok_or_else(|| ill_typed("a value is of no template"))?;
-            let key = match wanted {
-                Op::InterfaceSignatories => Key::Signatories(m, t),
-                Op::InterfaceObservers => Key::Observers(m, t),
-                Op::CreateOf => Key::Create(m, t),
-                Op::View(interface) => Key::View(m, t, self.instance(loaded, template, interface)?.0),
-                Op::Method { interface, method } => {
-                    let (i, instance) = self.instance(loaded, template, interface)?;
-                    let name = &self.here().names[at(method)];
-                    let method = place(instance.methods.iter().position(|(method, _)| method == name));
-                    Key::Method(m, t, i, method.ok_or_else(|| ill_typed("a method is missing"))?)
-                }
+            let ((m, t), _) = loaded.template(&id).ok_or_else(|| ill_typed("a value is of no template"))?;
+            let implementation = |interface: u32| {
+                let interface = &self.here().ids[at(interface)];
+                let found = self.registry.implementation(&id, interface)?;
+                found.ok_or_else(|| ill_typed(&format!("{interface} is not implemented")))
+            };
+            let global = match wanted {
+                Op::InterfaceSignatories => loaded.global(Key::Signatories(m, t)),
+                Op::InterfaceObservers => loaded.global(Key::Observers(m, t)),
+                Op::CreateOf => loaded.global(Key::Create(m, t)),
+                Op::View(interface) => implementation(interface)?.view(),
+                Op::Method { interface, method } => implementation(interface)?.method(&self.here().names[at(method)]),
                 other => return Err(ill_typed(&format!("{other:?} is out of place"))),
             };
-            loaded.global(key).ok_or_else(|| ill_typed("a definition is missing"))
+            global.ok_or_else(|| ill_typed("a definition is missing"))
         };
         let calls = match op {
             Op::InterfaceSignatories | Op::InterfaceObservers | Op::View(_) | Op::Method { .. } => true,
@@ -129,16 +123,6 @@ impl Machine {
         Ok(())
     }
 
-    fn instance<'a>(
-        &self,
-        loaded: &'a Loaded,
-        template: &'a Template,
-        interface: u32,
-    ) -> Result<(u32, &'a lf::InterfaceInstance), Stop> {
-        let interface = &self.here().ids[at(interface)];
-        loaded.instance(template, interface).ok_or_else(|| ill_typed(&format!("{interface} is not implemented")))
-    }
-
     /// The template of a contract's argument.
     pub(super) fn template_of(&self, value: &V) -> Result<Arc<Identifier>, Stop> {
         match value {
@@ -149,9 +133,7 @@ impl Machine {
 
     /// Whether a template implements an interface.
     pub(super) fn implements(&self, template: &Identifier, interface: &Identifier) -> Result<bool, Stop> {
-        let loaded = self.registry.need(&template.package)?;
-        let found = loaded.template(template);
-        Ok(found.is_some_and(|(_, template)| loaded.instance(template, interface).is_some()))
+        Ok(self.registry.implementation(template, interface)?.is_some())
     }
 }
 

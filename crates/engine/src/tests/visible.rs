@@ -122,19 +122,30 @@ fn contracts_are_fetched_by_those_who_have_seen_them() {
 #[test]
 fn choices_of_templates_and_interfaces_are_apart() {
     let Some(mut world) = Private::new(SEMANTIC) else { return };
-    for (module, entity, text) in [("Interface", "T", "Interface.T"), ("Interface1", "I", "Interface1.I")] {
+    // The third one says itself how the template implements it.
+    for (module, entity, text) in
+        [("Interface", "T", "Interface.T"), ("Interface1", "I", "Interface1.I"), ("Interface3", "I", "Interface3.I")]
+    {
         let id = world.one(&["p"], "Interface", "T", Value::record([party("p").into()]));
         let command = world.ledger.exercise(module, entity, &id, "MyArchive", Value::record([]));
         let transaction = world.submit(&["p"], command).unwrap();
         let exercise = exercised(&transaction);
         assert_eq!(exercise.result, Some(Value::text(text)));
         let interface = exercise.interface.as_ref().map(|id| format!("{}:{}", id.module, id.entity));
-        assert_eq!(interface, (module != "Interface").then(|| "Interface1:I".to_owned()));
+        assert_eq!(interface, (module != "Interface").then(|| format!("{module}:I")));
         assert_eq!(exercise.template.entity.as_str(), "T");
     }
     let id = world.one(&["p"], "Interface", "T", Value::record([party("p").into()]));
     let command = world.ledger.exercise("Interface", "T", &id, "ChoiceI1", Value::record([]));
     assert_eq!(world.code(&["p"], command), Some(codes::COMMAND_PREPROCESSING_FAILED));
+    let template = &exercised(&world.history[1]).template;
+    let interfaces = world.ledger.engine.interfaces_of(template);
+    let modules: Vec<_> = interfaces.iter().map(|id| id.module.as_str()).collect();
+    assert_eq!(modules, ["Interface1", "Interface2", "Interface3"]);
+    for interface in &interfaces {
+        let argument = Value::record([party("p").into()]);
+        assert!(world.ledger.engine.interface_view(template, &argument, interface, 10_000).is_ok(), "{interface}");
+    }
 }
 
 /// 24: several parties act together, and see what one of them has seen.

@@ -68,6 +68,17 @@ pub enum CommandKind {
         /// With what.
         argument: Value,
     },
+    /// Exercise a choice on the contract that has a key.
+    ExerciseByKey {
+        /// The template whose choice it is.
+        template: TemplateRef,
+        /// The key.
+        key: Value,
+        /// Which choice.
+        choice: Name,
+        /// With what.
+        argument: Value,
+    },
     /// Create a contract and exercise a choice on it.
     CreateAndExercise {
         /// Of which template.
@@ -206,6 +217,11 @@ fn command(command: api::Command) -> Result<CommandKind> {
             choice: choice(&c.choice)?,
             choice_argument: value::required(c.choice_argument.as_ref(), "choice_argument")?,
         }),
-        Command::ExerciseByKey(_) => Err(ApiError::Unsupported("exercise by key")),
+        Command::ExerciseByKey(c) => Ok(CommandKind::ExerciseByKey {
+            template: template(c.template_id.as_ref())?,
+            key: value::required(c.contract_key.as_ref(), "contract_key")?,
+            choice: choice(&c.choice)?,
+            argument: value::required(c.choice_argument.as_ref(), "choice_argument")?,
+        }),
     }
 }

@@ -5,9 +5,10 @@ use crate::{
     ApiError, LedgerApi,
     access::{Access, bearer},
     api::COMMAND_TIMEOUT,
-    convert::{Rejected, TransactionFilter, commands, parties, transaction, transaction_filter},
+    convert::{self, Rejected, TransactionFilter, commands, parties, transaction, transaction_filter},
     error::{refuse, refused},
 };
+use base::{ErrorCode, SubmissionId, codes};
 use canton_proto::com::daml::ledger::api::v2::{
     Commands, SubmitAndWaitForReassignmentRequest, SubmitAndWaitForReassignmentResponse,
     SubmitAndWaitForTransactionRequest, SubmitAndWaitForTransactionResponse, SubmitAndWaitRequest,
@@ -61,28 +62,33 @@ impl LedgerApi {
     async fn submit_and_wait(
         &self,
         message: Commands,
-        timeout: Duration,
-        caller: Option<Bearer>,
+        Call { timeout, caller, is_idempotent }: Call,
     ) -> Result<Committed, Status> {
         let read = commands(Some(message.clone()))?;
         // So that every attempt carries the same submission id.
         let message = Commands { submission_id: read.submission.to_string(), ..message };
         let command = ledger::Command {
-            user: read.user,
-            act_as: read.act_as,
-            command: read.command,
-            submission: Some(read.submission),
+            user: read.user.clone(),
+            act_as: read.act_as.clone(),
+            command: read.command.clone(),
+            submission: Some(read.submission.clone()),
         };
-        let expected = self.awaited.expect(command.clone()).await.map_err(ApiError::from)?;
+        let expected = self.awaited.expect(command).await.map_err(ApiError::from)?;
         let wait = async {
-            self.submit(message, false, caller).await?;
-            let entry = match expected.answer.await {
-                Ok(entry) => entry,
-                Err(_) => self.find(&command, expected.after).await?,
-            };
-            match entry.content.outcome {
-                CompletionOutcome::Committed(id) => Ok(Committed { update_id: id.to_string(), offset: entry.offset }),
-                CompletionOutcome::Rejected { code, message } => Err(refuse(&Rejected { code, message })),
+            match self.submit(message, false, caller).await {
+                Ok(()) => {}
+                Err(status) if is_idempotent && is(&status, codes::DUPLICATE_COMMAND) => {
+                    return self.original(&read).await?.ok_or(status);
+                }
+                // The end of the other attempt is the end of this one.
+                Err(status) if is_idempotent && is(&status, codes::SUBMISSION_ALREADY_IN_FLIGHT) => {
+                    return self.find(&read, None, expected.after).await;
+                }
+                Err(status) => return Err(status),
+            }
+            match expected.answer.await {
+                Ok(entry) => told(end(entry)),
+                Err(_) => self.find(&read, Some(&read.submission), expected.after).await,
             }
         };
         match tokio::time::timeout(timeout, wait).await {
@@ -90,18 +96,83 @@ impl LedgerApi {
             Err(_) => Err(ApiError::Timeout.into()),
         }
     }
+}
 
-    /// Looks for a completion above an offset until it is there.
-    async fn find(&self, command: &ledger::Command, after: i64) -> Result<Entry<Completion>, Status> {
+/// The end of an attempt: its submission id, its offset, and its update or why there is none.
+type End = (Option<SubmissionId>, i64, Result<String, Rejected>);
+
+impl LedgerApi {
+    /// How attempts at a command ended after an offset, the first one first.
+    async fn ends_of(&self, read: &convert::Commands, after: i64) -> Result<Vec<End>, Status> {
+        let found = self.ledger.completions_of(read.command.as_str(), after).await.map_err(ApiError::from)?;
+        let theirs = found.into_iter().filter(|entry| {
+            let command = &entry.content.command;
+            command.act_as == read.act_as && command.user == read.user
+        });
+        Ok(theirs.map(end).collect())
+    }
+
+    /// Waits until an attempt at a command has ended after an offset: this one, or any.
+    async fn find(
+        &self,
+        read: &convert::Commands,
+        own: Option<&SubmissionId>,
+        after: i64,
+    ) -> Result<Committed, Status> {
         let mut more = self.ledger.listen();
         loop {
-            let found = self.ledger.completions_of(command.command.as_str(), after).await.map_err(ApiError::from)?;
-            match found.into_iter().find(|entry| entry.content.command == *command) {
-                Some(own) => return Ok(own),
+            let ends = self.ends_of(read, after).await?;
+            match ends.into_iter().find(|(submission, ..)| own.is_none() || submission.as_ref() == own) {
+                Some(end) => return told(end),
                 None => more.changed().await,
             }
         }
     }
+
+    /// The attempt that a duplicate repeats: the last one that took effect.
+    async fn original(&self, read: &convert::Commands) -> Result<Option<Committed>, Status> {
+        let committed = |(_, offset, outcome): End| Some(Committed { update_id: outcome.ok()?, offset });
+        Ok(self.ends_of(read, 0).await?.into_iter().rev().find_map(committed))
+    }
+}
+
+fn end(entry: Entry<Completion>) -> End {
+    let outcome = match entry.content.outcome {
+        CompletionOutcome::Committed(id) => Ok(id.to_string()),
+        CompletionOutcome::Rejected { code, message } => Err(Rejected { code, message }),
+    };
+    (entry.content.command.submission, entry.offset, outcome)
+}
+
+/// What is answered to whoever waited for it.
+fn told((_, offset, outcome): End) -> Result<Committed, Status> {
+    outcome.map(|update_id| Committed { update_id, offset }).map_err(|rejected| refuse(&rejected))
+}
+
+/// What a call that waits says beside its message.
+struct Call {
+    timeout: Duration,
+    caller: Option<Bearer>,
+    /// A command that took effect already is answered with that, not refused.
+    is_idempotent: bool,
+}
+
+impl Call {
+    fn of<T>(request: &Request<T>) -> Result<Self, ApiError> {
+        let is_idempotent = match request.metadata().get(IDEMPOTENT).map(|value| value.as_bytes()) {
+            None | Some(b"false") => false,
+            Some(b"true") => true,
+            Some(_) => return Err(ApiError::invalid(IDEMPOTENT, "it is neither true nor false")),
+        };
+        Ok(Self { timeout: timeout(request), caller: bearer(request), is_idempotent })
+    }
+}
+
+/// The entry of a call's metadata by which its client asks for that.
+const IDEMPOTENT: &str = "concordat-idempotent";
+
+fn is(status: &Status, code: ErrorCode) -> bool {
+    rpc::RpcError::from(status.clone()).id.as_deref() == Some(code.id)
 }
 
 /// What the caller showed of itself.
@@ -118,11 +189,8 @@ fn allowed(access: &Access, commands: Option<Commands>) -> Result<Commands, ApiE
 
 /// Of a repetition: that it is in flight already says that the attempt before it arrived after all.
 fn taken(result: Result<(), Status>, is_repetition: bool) -> Result<(), Status> {
-    let in_flight = |status: &Status| {
-        rpc::RpcError::from(status.clone()).id.as_deref() == Some(base::codes::SUBMISSION_ALREADY_IN_FLIGHT.id)
-    };
     match result {
-        Err(status) if is_repetition && in_flight(&status) => Ok(()),
+        Err(status) if is_repetition && is(&status, codes::SUBMISSION_ALREADY_IN_FLIGHT) => Ok(()),
         result => result,
     }
 }
@@ -174,9 +242,9 @@ impl CommandService for LedgerApi {
         &self,
         request: Request<SubmitAndWaitRequest>,
     ) -> Result<Response<SubmitAndWaitResponse>, Status> {
-        let (timeout, caller, access) = (timeout(&request), bearer(&request), Self::access(&request)?);
+        let (call, access) = (Call::of(&request)?, Self::access(&request)?);
         let message = allowed(&access, request.into_inner().commands)?;
-        let committed = Self::submit_and_wait(self, message, timeout, caller).await?;
+        let committed = Self::submit_and_wait(self, message, call).await?;
         Ok(Response::new(SubmitAndWaitResponse { update_id: committed.update_id, completion_offset: committed.offset }))
     }
 
@@ -184,7 +252,7 @@ impl CommandService for LedgerApi {
         &self,
         request: Request<SubmitAndWaitForTransactionRequest>,
     ) -> Result<Response<SubmitAndWaitForTransactionResponse>, Status> {
-        let (timeout, caller, access) = (timeout(&request), bearer(&request), Self::access(&request)?);
+        let (call, access) = (Call::of(&request)?, Self::access(&request)?);
         let request = request.into_inner();
         let message = allowed(&access, request.commands)?;
         let filter: TransactionFilter = match &request.transaction_format {
@@ -192,7 +260,7 @@ impl CommandService for LedgerApi {
             None => Self::own_view(&message.act_as, &message.read_as)?,
         };
         filter.events.allowed(&access)?;
-        let committed = Self::submit_and_wait(self, message, timeout, caller).await?;
+        let committed = Self::submit_and_wait(self, message, call).await?;
         let entry = self.ledger.update_at(committed.offset).await.map_err(ApiError::from)?;
         let shown = entry.and_then(|entry| transaction(&entry, &filter, self.enrich.as_ref()));
         let shown = shown.ok_or(ApiError::NoUpdate(committed.update_id))?;

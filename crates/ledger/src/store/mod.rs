@@ -3,8 +3,8 @@
 mod query;
 mod rows;
 
-pub use query::load_contracts;
 pub(crate) use query::*;
+pub use query::{contracts_of_key, key_counts, load_contracts, usable_contract};
 pub use rows::{delete_user, initial_rows, package_row, party_row, publish, user_rows};
 
 use store::{Migration, Migrations};
@@ -12,7 +12,8 @@ use store::{Migration, Migrations};
 /// Steps of this room's tables.
 pub const MIGRATIONS: Migrations = Migrations {
     component: "ledger",
-    steps: &[Migration {
+    steps: &[
+        Migration {
         version: 1,
         name: "updates, completions, contracts, parties, packages, users",
         sql: "create table ledger_end (id bigint not null primary key, ledger_offset bigint not null, epoch bigint not null);
@@ -38,7 +39,17 @@ pub const MIGRATIONS: Migrations = Migrations {
                 user_id text not null primary key, primary_party text, is_deactivated boolean not null);
               create table ledger_user_rights (
                 user_id text not null, kind text not null, party text not null, primary key (user_id, kind, party))",
-    }],
+    },
+        Migration {
+            version: 2,
+            name: "contract keys, divulged contracts",
+            sql: "alter table ledger_contracts add column key_hash bytea;
+              create index ledger_contracts_by_key on ledger_contracts (key_hash, archived_offset);
+              create table ledger_divulged (
+                contract_id bytea not null, party text not null, contract bytea not null,
+                primary key (contract_id, party))",
+        },
+    ],
 };
 
 /// Every statement, for the test that prepares them on every engine.
@@ -51,12 +62,16 @@ pub const STATEMENTS: &[&str] = &[
     query::COMPLETION_OF,
     query::ACTIVE,
     query::CONTRACTS,
+    query::CONTRACTS_OF_KEY,
+    query::KEY_COUNTS,
+    query::DIVULGED,
     query::PARTIES,
     query::PACKAGES,
     query::PACKAGE,
     query::USERS,
     query::RIGHTS,
     rows::ARCHIVE,
+    rows::FORGET,
     rows::ADVANCE,
     rows::DELETE_RIGHTS,
     rows::DELETE_USER,

@@ -3,7 +3,7 @@
 use crate::model::{
     ActiveContract, Command, Completion, CompletionOutcome, Entry, PackageInfo, Party, Right, Update, User,
 };
-use base::{ContractId, ErrorCode, PackageId, PartyId, UpdateId, codes};
+use base::{ContractId, ErrorCode, Hash, PackageId, PartyId, UpdateId, codes};
 use bytes::Bytes;
 use protocol::Contract;
 use std::{collections::BTreeMap, fmt::Display, time::Duration};
@@ -30,6 +30,11 @@ pub(crate) const ACTIVE: &str = "select created_offset, node, synchronizer, cont
     order by created_offset, node limit $4";
 pub(crate) const CONTRACTS: &str =
     "select contract, archived_offset from ledger_contracts where contract_id in blobs($1)";
+pub(crate) const CONTRACTS_OF_KEY: &str = "select contract from ledger_contracts
+    where key_hash = $1 and archived_offset is null order by created_offset desc, node desc limit $2";
+pub(crate) const KEY_COUNTS: &str = "select key_hash, count(*) from ledger_contracts
+    where key_hash in blobs($1) and archived_offset is null group by key_hash";
+pub(crate) const DIVULGED: &str = "select party, contract from ledger_divulged where contract_id = $1";
 pub(crate) const PARTIES: &str = "select party, is_local from ledger_parties order by party";
 pub(crate) const PACKAGES: &str =
     "select package_id, name, version, uploaded, length(payload) from ledger_packages order by package_id";
@@ -88,6 +93,40 @@ pub async fn load_contracts(db: &Db, ids: &[ContractId]) -> Result<BTreeMap<Cont
             Ok((contract.id.clone(), (contract, row.opt_int(1)?.is_none())))
         })
         .collect()
+}
+
+/// An active contract that one of the readers may use: a stakeholder, or one who has seen it and needs no more than that.
+pub async fn usable_contract(db: &Db, id: &ContractId, readers: &Parties) -> Result<Option<Contract>> {
+    let known = match load_contracts(db, std::slice::from_ref(id)).await?.remove(id) {
+        Some((_, false)) => return Ok(None),
+        Some((contract, true)) => Some(contract),
+        None => None,
+    };
+    if known.as_ref().is_some_and(|contract| !contract.stakeholders().is_disjoint(readers)) {
+        return Ok(known);
+    }
+    for row in db.query(DIVULGED, vec![Bytes::copy_from_slice(id.as_bytes()).into()]).await? {
+        if readers.contains(&parsed(row.text(0)?)?) {
+            return Contract::decode(&row.bytes(1)?).map(Some).map_err(corrupt);
+        }
+    }
+    Ok(None)
+}
+
+/// So many active contracts of a key, the newest first.
+pub async fn contracts_of_key(db: &Db, key: &Hash, limit: u32) -> Result<Vec<Contract>> {
+    let rows = db.query(CONTRACTS_OF_KEY, vec![key.as_bytes().to_vec().into(), limit.into()]).await?;
+    rows.iter().map(|row| Contract::decode(&row.bytes(0)?).map_err(corrupt)).collect()
+}
+
+/// How many active contracts have each of these keys; those that none has are left out.
+pub async fn key_counts(db: &Db, keys: impl IntoIterator<Item = Hash>) -> Result<BTreeMap<Hash, u64>> {
+    let keys: Vec<Bytes> = keys.into_iter().map(|key| Bytes::copy_from_slice(key.as_bytes())).collect();
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows = db.query(KEY_COUNTS, vec![Value::Blobs(keys)]).await?;
+    rows.iter().map(|row| Ok((Hash::try_from(row.bytes(0)?.as_ref()).map_err(corrupt)?, row.count(1)?))).collect()
 }
 
 pub(crate) async fn parties(db: &Db) -> Result<Vec<Party>> {

@@ -10,6 +10,8 @@ use transaction::{Node, Parties};
 /// An archival must meet a contract that is active: the ledger would be wrong otherwise.
 pub(crate) const ARCHIVE: &str =
     "update ledger_contracts set archived_offset = $2 where contract_id = $1 and archived_offset is null";
+/// Nobody uses it any more, whoever has seen it.
+pub(crate) const FORGET: &str = "delete from ledger_divulged where contract_id = $1";
 pub(crate) const ADVANCE: &str =
     "update ledger_end set ledger_offset = $1, epoch = $2 where id = 0 and ledger_offset < $1";
 pub(crate) const DELETE_RIGHTS: &str = "delete from ledger_user_rights where user_id = $1";
@@ -36,6 +38,8 @@ pub fn publish(entries: &[Publication], epoch: &Epoch) -> Vec<Statement> {
     statements.push(Statement::insert("ledger_completions", COMPLETION_COLUMNS, tables.completions));
     statements.push(Statement::insert("ledger_contracts", CONTRACT_COLUMNS, tables.contracts));
     statements.extend(tables.archivals);
+    statements.push(Statement::insert_new("ledger_divulged", &["contract_id", "party", "contract"], tables.divulged));
+    statements.extend(tables.forgotten);
     let end = vec![last.offset.into(), epoch.number().into()];
     statements.push(Statement::new(ADVANCE, end).expect_rows(1));
     statements
@@ -71,7 +75,7 @@ const COMPLETION_COLUMNS: &[&str] = &[
     "deduplication_us",
 ];
 const CONTRACT_COLUMNS: &[&str] =
-    &["contract_id", "created_offset", "node", "archived_offset", "synchronizer", "contract"];
+    &["contract_id", "created_offset", "node", "archived_offset", "synchronizer", "contract", "key_hash"];
 
 #[derive(Default)]
 struct Tables {
@@ -79,6 +83,8 @@ struct Tables {
     completions: Vec<Vec<Value>>,
     contracts: Vec<Vec<Value>>,
     archivals: Vec<Statement>,
+    divulged: Vec<Vec<Value>>,
+    forgotten: Vec<Statement>,
 }
 
 impl Tables {
@@ -87,9 +93,14 @@ impl Tables {
         let (time, place): (Value, Value) = (entry.record_time.micros().into(), entry.synchronizer.to_string().into());
         let mut nodes = BTreeMap::new();
         if let Some(update) = &entry.update {
-            for (id, node) in update.transaction.nodes() {
-                if let Node::Create(create) = node {
-                    nodes.insert(create.contract_id.clone(), id.0);
+            for ((id, node), undone) in update.transaction.nodes().zip(update.transaction.rolled_back()) {
+                match node {
+                    Node::Create(create) => drop(nodes.insert(create.contract_id.clone(), id.0)),
+                    Node::Exercise(e) if e.consuming && !undone && e.version.is_v1() => {
+                        let id = e.contract_id.as_bytes().to_vec().into();
+                        self.forgotten.push(Statement::new(FORGET, vec![id]));
+                    }
+                    _ => {}
                 }
             }
             let mut row = head.to_vec();
@@ -121,7 +132,13 @@ impl Tables {
                 Value::Null,
                 place.clone(),
                 contract.encode().into(),
+                contract.instance.key.as_ref().map(|key| Bytes::copy_from_slice(key.hash.as_bytes())).into(),
             ]);
+        }
+        for (contract, parties) in &entry.divulged {
+            let (id, bytes): (Value, Bytes) = (contract.id.as_bytes().to_vec().into(), contract.encode().into());
+            let rows = parties.iter().map(|party| vec![id.clone(), party.as_str().into(), bytes.clone().into()]);
+            self.divulged.extend(rows);
         }
         for id in &entry.archived {
             let params = vec![id.as_bytes().to_vec().into(), entry.offset.into()];

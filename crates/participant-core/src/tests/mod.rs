@@ -1,5 +1,6 @@
 //! What a participant does, case by case.
 
+mod keys;
 mod random;
 mod world;
 

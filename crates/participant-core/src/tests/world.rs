@@ -1,7 +1,7 @@
 //! One participant with a shell as simple as can be.
 
 use crate::{ContractStatus, Effect, Event, InFlight, Incoming, Participant, Publish, Recovered, RegisterError};
-use base::{ContractId, ErrorCode, Timestamp};
+use base::{ContractId, ErrorCode, Hash, Timestamp};
 use protocol::{
     ConfirmationRequest,
     message::{ConfirmationResult, EnvelopeContent, RequestId, Signed, Verdict},
@@ -23,6 +23,7 @@ pub(super) const MILLI: Duration = Duration::from_millis(1);
 pub(super) struct Store {
     pub(super) recovered: Recovered,
     pub(super) statuses: BTreeMap<ContractId, ContractStatus>,
+    pub(super) counts: BTreeMap<Hash, u64>,
     pub(super) published: Vec<Publish>,
 }
 
@@ -57,6 +58,10 @@ impl Store {
             self.statuses.extend(created);
             let archived = update.changes.archived.iter().map(|id| (id.clone(), ContractStatus::Archived));
             self.statuses.extend(archived);
+            for (key, growth) in &update.changes.keys {
+                let count = self.counts.entry(*key).or_default();
+                *count = count.checked_add_signed(*growth).unwrap();
+            }
         }
         self.published.push(publish.clone());
     }
@@ -75,14 +80,13 @@ pub(super) struct World {
     pub(super) waiting: Vec<Event>,
 }
 
-/// Where the root nodes of the views of [`Scenario::nested`] stand.
-pub(super) fn node_of(view: &ViewPosition) -> NodeId {
-    NodeId(match view.0.as_slice() {
-        [0] => 0,
-        [0, 0] => 2,
-        [1] => 4,
+/// Where the root node of a view stands: a root of the transaction, or the one further inside of [`Scenario::nested`].
+pub(super) fn node_of(view: &ViewPosition, whole: &Transaction) -> Option<NodeId> {
+    match view.0.as_slice() {
+        [n] => whole.roots().get(usize::try_from(*n).unwrap()).copied(),
+        [0, 0] => Some(NodeId(2)),
         other => panic!("{other:?}"),
-    })
+    }
 }
 
 impl World {
@@ -139,7 +143,8 @@ impl World {
         let incoming = Incoming::read(event, &[decryption_key(self.me().0.name())]);
         let missing = self.participant.missing([&incoming]);
         let status = |id: ContractId| (id.clone(), self.store.statuses.get(&id).copied().unwrap_or_default());
-        self.participant.load(missing.into_iter().map(status).collect::<Vec<_>>());
+        let count = |key: Hash| (key, self.store.counts.get(&key).copied().unwrap_or_default());
+        self.participant.load(missing.contracts.into_iter().map(status), missing.keys.into_iter().map(count));
         let effects = self.participant.step(Event::Sequenced(Box::new(incoming)));
         self.finish(effects)
     }
@@ -153,9 +158,8 @@ impl World {
             })
             .collect();
         for (request, view) in asked {
-            let root = node_of(&view);
-            let whole = self.answers.get(&request).filter(|whole| whole.get(root).is_some());
-            let result = whole.map(|whole| reinterpret(whole, root)).ok_or("nobody knows".to_owned());
+            let whole = self.answers.get(&request).and_then(|whole| Some((whole, node_of(&view, whole)?)));
+            let result = whole.map(|(whole, root)| reinterpret(whole, root)).ok_or("nobody knows".to_owned());
             self.waiting.push(Event::Reinterpreted { request, view, result });
         }
         self.store.write(&effects);

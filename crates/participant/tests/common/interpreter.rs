@@ -105,7 +105,7 @@ impl Interpreter for OneTemplate {
             nodes.push(match command {
                 CommandKind::Create { argument, .. } => created(instance(argument), &node_seed, input.preparation_time),
                 CommandKind::Exercise { contract, .. } => {
-                    let found = lookup(contract).ok_or_else(|| InterpretationError {
+                    let found = lookup.by_id(contract).ok_or_else(|| InterpretationError {
                         code: base::codes::CONTRACT_NOT_FOUND,
                         message: format!("contract {contract} is not active"),
                     })?;
@@ -113,7 +113,9 @@ impl Interpreter for OneTemplate {
                     contracts.insert(contract.clone(), found);
                     node
                 }
-                CommandKind::CreateAndExercise { .. } => panic!("not used in these tests"),
+                CommandKind::CreateAndExercise { .. } | CommandKind::ExerciseByKey { .. } => {
+                    panic!("not used in these tests")
+                }
             });
         }
         let roots = (0..u32::try_from(nodes.len()).unwrap()).map(NodeId).collect();

@@ -17,19 +17,21 @@ pub struct LocalReject {
     pub code: ErrorCode,
     /// For people.
     pub details: String,
-    /// Contract ids in hex.
+    /// Contract ids and hashes of keys, in hex.
     pub resources: Vec<String>,
 }
 
 /// The codes that a local verdict may carry.
 ///
 /// Of the field's (spec/protocol.md §2.11) these are left out, because nothing here can have them as a reason:
-/// `LOCKED_KEYS`, `DUPLICATE_KEY` and `INCONSISTENT_KEY` are about contract keys, which views do not have, and
 /// `MAX_RECORD_TIME_EXCEEDED` is about transactions that parties sign themselves, which no submission has. `TIMEOUT` is
 /// what a participant says to itself when no verdict comes; it is in no response.
 pub const LOCAL_CODES: &[ErrorCode] = &[
     codes::LOCAL_VERDICT_LOCKED_CONTRACTS,
+    codes::LOCAL_VERDICT_LOCKED_KEYS,
     codes::LOCAL_VERDICT_INACTIVE_CONTRACTS,
+    codes::LOCAL_VERDICT_DUPLICATE_KEY,
+    codes::LOCAL_VERDICT_INCONSISTENT_KEY,
     codes::LOCAL_VERDICT_LEDGER_TIME_OUT_OF_BOUND,
     codes::LOCAL_VERDICT_SUBMISSION_TIME_OUT_OF_BOUND,
     codes::LOCAL_VERDICT_TIMEOUT,

@@ -2,7 +2,7 @@
 //! (spec/protocol.md §2.3, §2.4, §2.10).
 
 use super::{
-    TransactionTree,
+    KeyState, KeyStates, TransactionTree,
     decompose::{Decomposition, Roots, decompose, index, seeds},
     leaf::{Leaf, Salt},
     metadata::{CommonMetadata, ParticipantMetadata, SubmitterMetadata},
@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{Contract, Rule, contract_salt};
 use base::{Coded, ContractId, ErrorCode, Hash, PackageId, ParticipantId, Timestamp, codes};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    slice,
+};
 use topology::Snapshot;
 use transaction::{Node, Parties, Transaction, seed};
 
@@ -29,9 +32,9 @@ pub enum BuildError {
     /// A participant that nothing can be encrypted for.
     #[error("participant {0} has no key for encryption; have it register one")]
     NoEncryptionKey(ParticipantId),
-    /// Something of later versions.
-    #[error("{0} cannot be sent over a synchronizer by this version")]
-    Unsupported(&'static str),
+    /// The contracts of a key are not what they were a moment ago.
+    #[error("the contracts of a key changed while the transaction was made; submit the command again")]
+    InconsistentKeys,
     /// Nothing to do.
     #[error("the transaction is empty")]
     Empty,
@@ -56,7 +59,7 @@ impl Coded for BuildError {
         match self {
             Self::UnknownInformees(_) | Self::NoEncryptionKey(_) => codes::UNKNOWN_INFORMEES,
             Self::UnknownContract(_) => codes::CONTRACT_NOT_FOUND,
-            Self::Unsupported(_) => codes::UNSUPPORTED_OPERATION,
+            Self::InconsistentKeys => codes::INCONSISTENT_CONTRACT_KEY,
             Self::NotVetted { .. } => codes::PACKAGE_NOT_VETTED,
             Self::TooManyViews | Self::Empty | Self::NotOneRoot | Self::OtherViews => codes::INVALID_ARGUMENT,
         }
@@ -201,6 +204,12 @@ fn check_vetting(
     Ok(())
 }
 
+/// The keys of a view.
+fn keys(transaction: &Transaction, root: transaction::NodeId) -> Result<BTreeMap<Hash, KeyState>, BuildError> {
+    let KeyStates { states, contradicted } = KeyStates::below(transaction, root);
+    if contradicted.is_empty() { Ok(states) } else { Err(BuildError::InconsistentKeys) }
+}
+
 /// Turns a decomposition into views.
 struct Filler<'a> {
     /// Of each action.
@@ -276,12 +285,13 @@ impl Filler<'_> {
             inputs: BTreeMap::new(),
             created: Vec::new(),
             archived_from_subviews: BTreeSet::new(),
+            keys: keys(transaction, skeleton.root)?,
             action: self.action(skeleton.root, transaction)?,
             rolled_back: rolled_back[index(skeleton.root)],
         };
         for id in &skeleton.core {
             let undone = rolled_back[index(*id)];
-            let (used, consumed) = match transaction.get(*id) {
+            let (used, consumed): (&[ContractId], _) = match transaction.get(*id) {
                 Some(Node::Create(create)) => {
                     if let Some((contract, _)) = created.by_id.get(&create.contract_id) {
                         let contract = contract.clone();
@@ -289,12 +299,14 @@ impl Filler<'_> {
                     }
                     continue;
                 }
-                Some(Node::Fetch(fetch)) => (&fetch.contract_id, false),
-                Some(Node::Exercise(exercise)) => (&exercise.contract_id, exercise.consuming && !undone),
-                Some(Node::QueryByKey(_)) => return Err(BuildError::Unsupported("a query by contract key")),
+                Some(Node::Fetch(fetch)) => (slice::from_ref(&fetch.contract_id), false),
+                Some(Node::Exercise(exercise)) => {
+                    (slice::from_ref(&exercise.contract_id), exercise.consuming && !undone)
+                }
+                Some(Node::QueryByKey(query)) => (&query.result, false),
                 Some(Node::Rollback(_)) | None => continue,
             };
-            self.add_use(&mut data, view, used, consumed, created)?;
+            used.iter().try_for_each(|used| self.add_use(&mut data, view, used, consumed, created))?;
         }
         Ok(data)
     }
@@ -350,8 +362,9 @@ impl Filler<'_> {
                 actors: node.actors.clone(),
                 by_key: node.by_key,
             }),
-            Some(Node::QueryByKey(_)) => Err(BuildError::Unsupported("a query by contract key")),
-            Some(Node::Rollback(_)) | None => Err(BuildError::NotOneRoot),
+            // It needs the authority of the maintainers, who therefore see the exercise around it: it is never the first of
+            // a view.
+            Some(Node::QueryByKey(_) | Node::Rollback(_)) | None => Err(BuildError::NotOneRoot),
         }
     }
 }

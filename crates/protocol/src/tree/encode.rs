@@ -1,13 +1,14 @@
 //! The bytes of view leaves, and the well-formedness that is checked on reading (spec/protocol.md §2.1).
 
 use super::{
+    key::KeyState,
     leaf::{
         get_hash, get_list, get_option, get_parties, get_salt, get_set, put_list, put_option, put_parties, put_salt,
     },
     view::{Action, CreatedContract, InputContract, Quorum, ViewCommonData, ViewParticipantData},
 };
 use crate::Contract;
-use base::{ContractId, Identifier, PartyId};
+use base::{ContractId, Hash, Identifier, PartyId};
 use std::collections::{BTreeMap, BTreeSet};
 use transaction::{
     DecodeError, Value,
@@ -71,6 +72,12 @@ pub(super) fn data(data: &ViewParticipantData, w: &mut Writer) {
         w.flag(created.rolled_back);
     });
     put_list(w, &data.archived_from_subviews, |w, id| w.bytes(id.as_bytes()));
+    put_list(w, data.keys.iter().collect::<Vec<_>>().iter(), |w, (hash, state)| {
+        w.raw(hash.as_bytes());
+        put_parties(w, &state.maintainers);
+        put_list(w, &state.contracts, |w, id| w.bytes(id.as_bytes()));
+        w.flag(state.exhaustive);
+    });
     action(&data.action, w);
     w.flag(data.rolled_back);
 }
@@ -114,10 +121,30 @@ pub(super) fn read_data(r: &mut Reader<'_>) -> Result<ViewParticipantData, Decod
         Ok(CreatedContract { contract: Contract::read(r)?, consumed: r.flag()?, rolled_back: r.flag()? })
     })?;
     let archived_from_subviews = get_set(r, contract_id)?;
-    let action = read_action(r)?;
-    let data = ViewParticipantData { salt, inputs, created, archived_from_subviews, action, rolled_back: r.flag()? };
+    let keys = get_list(r, read_key)?;
+    if keys.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+        return Err(r.invalid("the keys do not ascend"));
+    }
+    let (keys, action) = (keys.into_iter().collect(), read_action(r)?);
+    let rolled_back = r.flag()?;
+    let data = ViewParticipantData { salt, inputs, created, archived_from_subviews, keys, action, rolled_back };
     check(&data).map_err(|why| r.invalid(why))?;
     Ok(data)
+}
+
+fn read_key(r: &mut Reader<'_>) -> Result<(Hash, KeyState), DecodeError> {
+    let (hash, maintainers) = (get_hash(r)?, get_parties(r)?);
+    let state = KeyState { maintainers, contracts: get_list(r, contract_id)?, exhaustive: r.flag()? };
+    if state.maintainers.is_empty() {
+        return Err(r.invalid("a key has no maintainers"));
+    }
+    if state.contracts.is_empty() && !state.exhaustive {
+        return Err(r.invalid("nothing is said of a key"));
+    }
+    if state.contracts.iter().collect::<BTreeSet<_>>().len() < state.contracts.len() {
+        return Err(r.invalid("a key has a contract twice"));
+    }
+    Ok((hash, state))
 }
 
 fn read_action(r: &mut Reader<'_>) -> Result<Action, DecodeError> {

@@ -2,13 +2,14 @@
 //! without changing it (spec/protocol.md §2.1–§2.3).
 //!
 //! `leaf.rs` salted leaves · `merkle.rs` inner nodes · `metadata.rs` and `view.rs` what the leaves say ·
-//! `decompose.rs` which node belongs to which view · `build.rs` from a transaction to a tree, and from what was
+//! `decompose.rs` which node belongs to which view · `key.rs` what views say of contract keys · `build.rs` from a transaction to a tree, and from what was
 //! received to the same tree again · `informee.rs` and `light.rs` what is sent to whom.
 
 mod build;
 mod decompose;
 mod encode;
 mod informee;
+mod key;
 mod leaf;
 mod light;
 pub mod merkle;
@@ -18,6 +19,7 @@ mod view;
 pub use build::{BuildError, Built, Input, Rebuilt, build, rebuild};
 pub use decompose::node_seeds;
 pub use informee::InformeeTree;
+pub use key::{KeyState, KeyStates};
 pub use leaf::{Leaf, LeafContent, Salt};
 pub use light::{LightViewTree, reassemble};
 pub use metadata::{CommonMetadata, DeduplicationPeriod, ParticipantMetadata, RequestUuid, SubmitterMetadata};

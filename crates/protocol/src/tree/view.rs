@@ -1,6 +1,7 @@
 //! Views: parts of a transaction for one group of informees (spec/protocol.md §2.1, §2.2).
 
 use super::{
+    key::KeyState,
     leaf::{Leaf, LeafContent, Salt},
     merkle,
 };
@@ -118,6 +119,8 @@ pub struct ViewParticipantData {
     pub created: Vec<CreatedContract>,
     /// Contracts created in subviews and archived in the core.
     pub archived_from_subviews: BTreeSet<ContractId>,
+    /// The keys, by hash, that the view with everything in it asks for.
+    pub keys: BTreeMap<Hash, KeyState>,
     /// The root action.
     pub action: Action,
     /// Whether the whole view is undone by a rollback around it.

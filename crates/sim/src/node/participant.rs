@@ -197,15 +197,16 @@ impl Shell {
 
     /// Steps through the backlog as far as that is possible.
     async fn events(&mut self, backlog: &mut VecDeque<Incoming>) -> Result<(), DbError> {
-        let missing: Vec<ContractId> = self.participant.missing(backlog.iter()).into_iter().collect();
+        let missing = self.participant.missing(backlog.iter());
         if !missing.is_empty() {
             let number = self.part.number;
             let look = move |tables: &crate::database::Tables| -> Vec<_> {
                 let status = |id: ContractId| tables.participants.get(number).map(|t| (id.clone(), t.status(&id)));
-                missing.into_iter().filter_map(status).collect()
+                missing.contracts.into_iter().filter_map(status).collect()
             };
             let statuses = self.part.db.query(look).await?;
-            self.participant.load(statuses);
+            // The model of the workload has no keys.
+            self.participant.load(statuses, []);
         }
         let mut effects = Vec::new();
         while !self.participant.is_blocked()
