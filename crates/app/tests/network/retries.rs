@@ -6,11 +6,7 @@ use crate::{
 };
 use canton_proto::com::daml::ledger::api::v2::{
     Command, Commands, SubmitAndWaitForTransactionRequest, SubmitAndWaitRequest, SubmitAndWaitResponse, SubmitRequest,
-    admin::{
-        CommandState, CommandStatus, GetCommandStatusRequest,
-        command_inspection_service_client::CommandInspectionServiceClient,
-    },
-    command_service_client::CommandServiceClient,
+    admin::CommandState, command_service_client::CommandServiceClient,
     command_submission_service_client::CommandSubmissionServiceClient,
 };
 use rpc::RpcError;
@@ -44,18 +40,6 @@ async fn submit(
     let request = asking(idempotent, SubmitAndWaitRequest { commands });
     let answer = CommandServiceClient::new(participant.ledger.clone()).submit_and_wait(request).await;
     answer.map(tonic::Response::into_inner).map_err(|status| RpcError::from(status).id.unwrap_or_default())
-}
-
-/// Commands whose ids begin like this: what has become of them, and how many contracts they created.
-async fn status(participant: &Participant, prefix: &str) -> Vec<(String, CommandState, usize)> {
-    let request = GetCommandStatusRequest { command_id_prefix: prefix.into(), ..GetCommandStatusRequest::default() };
-    let mut client = CommandInspectionServiceClient::new(participant.ledger.clone());
-    let all = client.get_command_status(request).await.unwrap().into_inner().command_status;
-    let one = |status: CommandStatus| {
-        let created = status.updates.as_ref().map_or(0, |updates| updates.created.len());
-        (status.completion.as_ref().unwrap().command_id.clone(), status.state(), created)
-    };
-    all.into_iter().map(one).collect()
 }
 
 #[tokio::test]
@@ -101,13 +85,13 @@ async fn a_retry_is_answered_with_what_the_first_attempt_came_to() {
     let third = submit(&participant, once("three"), Some("true")).await.unwrap();
     assert_ne!(third.update_id, ends[0].as_ref().unwrap().update_id);
 
-    assert_eq!(status(&participant, "o").await, [("one".to_owned(), CommandState::Succeeded, 1)]);
+    assert_eq!(participant.status_of("o").await, [("one".to_owned(), CommandState::Succeeded, 1)]);
     let two = [("three".to_owned(), CommandState::Succeeded, 1), ("two".to_owned(), CommandState::Succeeded, 1)];
-    assert_eq!(status(&participant, "t").await, two);
-    assert_eq!(status(&participant, "nobody's").await, []);
+    assert_eq!(participant.status_of("t").await, two);
+    assert_eq!(participant.status_of("nobody's").await, []);
     // Without a synchronizer it is not known what becomes of a command, and that is what is said.
     domain.kill();
     let request = SubmitRequest { commands: once("four") };
     CommandSubmissionServiceClient::new(participant.ledger.clone()).submit(request).await.unwrap();
-    assert_eq!(status(&participant, "four").await, [("four".to_owned(), CommandState::Pending, 0)]);
+    assert_eq!(participant.status_of("four").await, [("four".to_owned(), CommandState::Pending, 0)]);
 }
