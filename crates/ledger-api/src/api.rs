@@ -8,6 +8,7 @@ use crate::{
 };
 use canton_proto::com::daml::ledger::api::v2::{
     admin::{
+        command_inspection_service_server::CommandInspectionServiceServer,
         package_management_service_server::PackageManagementServiceServer,
         party_management_service_server::PartyManagementServiceServer,
         user_management_service_server::UserManagementServiceServer,
@@ -75,6 +76,7 @@ impl LedgerApi {
             .with(Guarded::new(commands, self))
             .with(Guarded::new(submission, self))
             .with(Guarded::new(CommandCompletionServiceServer::new(self.clone()), self))
+            .with(Guarded::new(CommandInspectionServiceServer::new(self.clone()), self))
             .with(Guarded::new(known, self))
             .with(Guarded::new(PassOn::new(packages, &self.router, passed_on), self))
             .with(Guarded::new(PassOn::new(parties, &self.router, passed_on), self))

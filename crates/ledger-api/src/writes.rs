@@ -3,7 +3,7 @@
 use crate::convert::Commands;
 use base::{Coded, Identifier, Name, ParticipantId, PartyId, SynchronizerId, UserId};
 use bytes::Bytes;
-use ledger::User;
+use ledger::{Command, User};
 use transaction::Value;
 
 /// Why the participant refuses.
@@ -22,7 +22,7 @@ pub struct ConnectedSynchronizer {
 }
 
 /// Writes of the Ledger API. A replica that is not active refuses them as such, so that they are passed on; it answers the
-/// first two.
+/// first three.
 #[tonic::async_trait]
 pub trait Writes: Send + Sync + 'static {
     /// The participant; none before it has an identity.
@@ -30,6 +30,9 @@ pub trait Writes: Send + Sync + 'static {
 
     /// The synchronizers it is connected to.
     async fn synchronizers(&self) -> Result<Vec<ConnectedSynchronizer>, Refusal>;
+
+    /// The submissions that are registered and not completed.
+    async fn in_flight(&self) -> Result<Vec<Command>, Refusal>;
 
     /// Interprets and registers a submission. When it returns, exactly one completion will follow, whatever dies; a
     /// refusal means that there is none and never will be.

@@ -66,6 +66,17 @@ impl Ledger {
         store::completions_of(&self.db, command, after).await
     }
 
+    /// The last completions, the newest first, of commands whose ids begin like this; all, or those that took effect, or those
+    /// that did not.
+    pub async fn last_completions(
+        &self,
+        prefix: &str,
+        accepted: Option<bool>,
+        limit: u32,
+    ) -> Result<Vec<Entry<Completion>>> {
+        store::last_completions(&self.db, prefix, accepted, limit).await
+    }
+
     /// At most `limit` contracts that are active at `at`, in the order of their creation, after the one created at
     /// `after` (offset and node).
     pub async fn active_contracts(&self, at: i64, after: (i64, i32), limit: u32) -> Result<Vec<ActiveContract>> {

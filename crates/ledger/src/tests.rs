@@ -117,6 +117,17 @@ async fn entries_come_back(world: World) {
     assert_eq!(completions.iter().map(|c| c.offset).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(completions[1].content, rejected.completion.unwrap());
     assert_eq!(ledger.completions_of("c3", 0).await.unwrap().len(), 1);
+    for (prefix, accepted, limit, expected) in [
+        ("c", None, 9, &[3, 2, 1][..]),
+        ("", None, 2, &[3, 2]),
+        ("c", Some(true), 9, &[2, 1]),
+        ("c", Some(false), 9, &[3]),
+        ("c2", None, 9, &[2]),
+        ("%", None, 9, &[]),
+    ] {
+        let last = ledger.last_completions(prefix, accepted, limit).await.unwrap();
+        assert_eq!(last.iter().map(|c| c.offset).collect::<Vec<_>>(), expected, "{prefix} {accepted:?}");
+    }
 }
 
 async fn active_contracts_are_those_of_the_offset(world: World) {

@@ -9,12 +9,13 @@ use crate::{
     store::{self},
     submit,
 };
-use ::ledger::{User, delete_user, user_rows};
+use ::ledger::{Command, User, delete_user, user_rows};
 use ::store::{Db, StoreError};
 use base::{ParticipantId, PartyId, Uid, UserId};
 use bytes::Bytes;
 use identity::random;
 use ledger_api::{Commands, ConnectedSynchronizer, PartyHint, Refusal, Writes};
+use participant_core::InFlight;
 use std::sync::Arc;
 use tasks::Tasks;
 use tokio::sync::watch;
@@ -72,6 +73,17 @@ impl Writes for ParticipantWrites {
         let registered = store::synchronizers(&self.db).await.map_err(refusal)?;
         let connected = registered.into_iter().filter(|r| r.connected);
         Ok(connected.map(|r| ConnectedSynchronizer { alias: r.config.alias, id: r.synchronizer }).collect())
+    }
+
+    async fn in_flight(&self) -> Result<Vec<Command>, Refusal> {
+        let rows = store::in_flight(&self.db).await.map_err(refusal)?;
+        let command = |row: InFlight| Command {
+            user: row.submitter.user,
+            act_as: row.submitter.act_as,
+            command: row.submitter.command,
+            submission: row.submitter.submission,
+        };
+        Ok(rows.into_iter().map(command).collect())
     }
 
     async fn submit(&self, commands: Commands) -> Result<(), Refusal> {

@@ -113,7 +113,8 @@ impl LiveLedger {
         Ok(messages::events(&answer.transaction.unwrap_or_default().events))
     }
 
-    fn active(&self, parties: &Parties) -> Result<Vec<ActiveContract>, LedgerError> {
+    /// Active contracts with their keys.
+    fn active(&self, parties: &Parties) -> Result<Vec<(ActiveContract, Option<Value>)>, LedgerError> {
         let mut client = StateServiceClient::new(self.channel.clone());
         let end = self.call(client.get_ledger_end(GetLedgerEndRequest {}))?.offset;
         let request = GetActiveContractsRequest {
@@ -127,7 +128,8 @@ impl LiveLedger {
             match self.runtime.block_on(stream.message()) {
                 Ok(Some(message)) => {
                     if let Some(ContractEntry::ActiveContract(active)) = message.contract_entry {
-                        found.extend(active.created_event.as_ref().and_then(messages::active_contract));
+                        let created = active.created_event.unwrap_or_default();
+                        found.extend(messages::active_contract(&created).map(|c| (c, messages::key(&created))));
                     }
                 }
                 Ok(None) => return Ok(found),
@@ -157,21 +159,31 @@ impl ScriptLedger for LiveLedger {
     }
 
     fn active_contracts(&mut self, parties: &Parties) -> Result<Vec<ActiveContract>, LedgerError> {
-        self.active(parties)
+        Ok(self.active(parties)?.into_iter().map(|(contract, _)| contract).collect())
     }
 
     fn contract(&mut self, parties: &Parties, id: &ContractId) -> Result<Option<ActiveContract>, LedgerError> {
-        Ok(self.active(parties)?.into_iter().find(|contract| contract.contract_id == *id))
+        Ok(self.active_contracts(parties)?.into_iter().find(|contract| contract.contract_id == *id))
     }
 
     fn contracts_by_key(
         &mut self,
-        _: &Parties,
-        _: &Identifier,
-        _: &Value,
-        _: usize,
+        parties: &Parties,
+        template: &Identifier,
+        key: &Value,
+        limit: usize,
     ) -> Result<Vec<ActiveContract>, LedgerError> {
-        Err(LedgerError::Unsupported("a query by key"))
+        let wanted = self.engine.key(template, key)?.hash;
+        let has = |contract: &ActiveContract, key: &Value| {
+            let same = contract.template.module == template.module && contract.template.entity == template.entity;
+            // Packages that the script does not know have no keys that it could ask for.
+            same && self.engine.key(&contract.template, key).is_ok_and(|key| key.hash == wanted)
+        };
+        let found = self.active(parties)?.into_iter().rev().filter_map(|(contract, key)| {
+            let is_wanted = key.is_some_and(|key| has(&contract, &key));
+            is_wanted.then_some(contract)
+        });
+        Ok(found.take(limit).collect())
     }
 
     fn view(&mut self, contract: &ActiveContract, interface: &Identifier) -> Result<Option<View>, LedgerError> {

@@ -107,6 +107,11 @@ pub(super) fn active_contract(created: &CreatedEvent) -> Option<ActiveContract> 
     })
 }
 
+/// The key of a contract.
+pub(super) fn key(created: &CreatedEvent) -> Option<Value> {
+    read_value(created.contract_key.as_ref()?).ok()
+}
+
 fn exercised(event: &ExercisedEvent, depth: usize) -> Option<Event> {
     let value = |value: &Option<api::Value>| value.as_ref().and_then(|value| read_value(value).ok());
     Some(Event {

@@ -3,7 +3,9 @@
 use canton_proto::com::daml::ledger::api::v2::{
     Command, Commands, CreatedEvent, SubmitAndWaitForTransactionRequest,
     admin::{
-        AllocatePartyRequest, UploadDarFileRequest, package_management_service_client::PackageManagementServiceClient,
+        AllocatePartyRequest, CommandState, CommandStatus, GetCommandStatusRequest, UploadDarFileRequest,
+        command_inspection_service_client::CommandInspectionServiceClient,
+        package_management_service_client::PackageManagementServiceClient,
         party_management_service_client::PartyManagementServiceClient,
     },
     command_service_client::CommandServiceClient,
@@ -224,5 +226,18 @@ impl Participant {
             _ => None,
         })
         .collect()
+    }
+
+    /// Commands whose ids begin like this: what has become of them, and how many contracts they created.
+    pub(crate) async fn status_of(&self, prefix: &str) -> Vec<(String, CommandState, usize)> {
+        let request =
+            GetCommandStatusRequest { command_id_prefix: prefix.into(), ..GetCommandStatusRequest::default() };
+        let mut client = CommandInspectionServiceClient::new(self.ledger.clone());
+        let all = client.get_command_status(request).await.unwrap().into_inner().command_status;
+        let one = |status: CommandStatus| {
+            let created = status.updates.as_ref().map_or(0, |updates| updates.created.len());
+            (status.completion.as_ref().unwrap().command_id.clone(), status.state(), created)
+        };
+        all.into_iter().map(one).collect()
     }
 }

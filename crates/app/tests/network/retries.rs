@@ -5,8 +5,9 @@ use crate::{
     model::offer,
 };
 use canton_proto::com::daml::ledger::api::v2::{
-    Command, Commands, SubmitAndWaitForTransactionRequest, SubmitAndWaitRequest, SubmitAndWaitResponse,
-    command_service_client::CommandServiceClient,
+    Command, Commands, SubmitAndWaitForTransactionRequest, SubmitAndWaitRequest, SubmitAndWaitResponse, SubmitRequest,
+    admin::CommandState, command_service_client::CommandServiceClient,
+    command_submission_service_client::CommandSubmissionServiceClient,
 };
 use rpc::RpcError;
 use std::fs;
@@ -48,12 +49,14 @@ async fn a_retry_is_answered_with_what_the_first_attempt_came_to() {
     let [domain_admin, public, admin, ledger] = free_ports();
     let text = format!(
         "canton {{
-          domains.mydomain {{ admin-api.port = {domain_admin}, public-api.port = {public} }}
           participants.p {{ admin-api.port = {admin}, ledger-api.port = {ledger} }}
         }}"
     );
     fs::write(&config, text).unwrap();
-    let _daemon = Daemon::start(folder.path(), &config);
+    let domain = folder.path().join("domain.conf");
+    let text = format!("canton.domains.mydomain {{ admin-api.port = {domain_admin}, public-api.port = {public} }}");
+    fs::write(&domain, text).unwrap();
+    let (_daemon, domain) = (Daemon::start(folder.path(), &config), Daemon::start(folder.path(), &domain));
     ready(domain_admin, "mydomain").await;
     ready(admin, "p").await;
     let participant = Participant::new(admin, ledger);
@@ -81,4 +84,14 @@ async fn a_retry_is_answered_with_what_the_first_attempt_came_to() {
     // Others get an answer of their own.
     let third = submit(&participant, once("three"), Some("true")).await.unwrap();
     assert_ne!(third.update_id, ends[0].as_ref().unwrap().update_id);
+
+    assert_eq!(participant.status_of("o").await, [("one".to_owned(), CommandState::Succeeded, 1)]);
+    let two = [("three".to_owned(), CommandState::Succeeded, 1), ("two".to_owned(), CommandState::Succeeded, 1)];
+    assert_eq!(participant.status_of("t").await, two);
+    assert_eq!(participant.status_of("nobody's").await, []);
+    // Without a synchronizer it is not known what becomes of a command, and that is what is said.
+    domain.kill();
+    let request = SubmitRequest { commands: once("four") };
+    CommandSubmissionServiceClient::new(participant.ledger.clone()).submit(request).await.unwrap();
+    assert_eq!(participant.status_of("four").await, [("four".to_owned(), CommandState::Pending, 0)]);
 }

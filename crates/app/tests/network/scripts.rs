@@ -33,11 +33,21 @@ async fn scripts_run_against_a_participant() {
         assert_eq!(output.status.code(), Some(1));
     }
     let Some(data) = testkit::test_data() else { return };
-    let mut command = Command::new(env!("CARGO_BIN_EXE_concordat"));
-    let command = command.args(["script", "test", "--port", &ledger.to_string()]);
-    let output = command.arg(data.join("dars/CantonExamples.38731509.dar")).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("\n11 passed, 0 failed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let script_test = |file: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_concordat"));
+        let output = command.args(["script", "test", "--port", &ledger.to_string()]).arg(file).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (text, errors) = script_test(&data.join("dars/CantonExamples.38731509.dar"));
+    assert!(text.contains("\n11 passed, 0 failed"), "{text}{errors}");
+    // Contracts with keys are created and found by them.
+    let keyed = include_str!("../../../script/src/tests/keyed.lf");
+    let source = format!("language 2.3;\n{}{keyed}", fs::read_to_string(&example).unwrap());
+    let (name, version) = ("keyed".parse().unwrap(), "1.0.0".parse().unwrap());
+    let file = folder.path().join("keyed.dar");
+    fs::write(&file, lf::assemble(&source, &name, &version).unwrap()).unwrap();
+    let (text, errors) = script_test(&file);
+    assert!(text.contains("ok   Keyed:shared"), "{text}{errors}");
 }
 
 #[test]

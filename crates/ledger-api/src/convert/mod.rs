@@ -10,6 +10,7 @@ pub(crate) use command::parties;
 pub use command::{CommandKind, Commands, DeduplicationPeriod, PackageRef, TemplateRef};
 pub(crate) use event::{Rejected, active_contract, completion, transaction};
 pub(crate) use filter::{EventFilter, Shape, TransactionFilter, transaction_filter, update_filter};
+pub(crate) use value::identifier;
 pub use value::{message, read};
 
 use base::Timestamp;

@@ -2,6 +2,7 @@
 
 mod command;
 mod completion;
+mod inspection;
 mod package;
 mod party;
 mod state;

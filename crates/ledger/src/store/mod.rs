@@ -60,6 +60,7 @@ pub const STATEMENTS: &[&str] = &[
     query::UPDATE_BY_ID,
     query::COMPLETIONS,
     query::COMPLETION_OF,
+    query::LAST_COMPLETIONS,
     query::ACTIVE,
     query::CONTRACTS,
     query::CONTRACTS_OF_KEY,

@@ -24,6 +24,14 @@ pub(crate) const COMPLETIONS: &str = "select ledger_offset, record_time, synchro
 pub(crate) const COMPLETION_OF: &str = "select ledger_offset, record_time, synchronizer, user_id, act_as, command_id,
     submission_id, update_id, code, message, deduplication_us
     from ledger_completions where command_id = $1 and ledger_offset > $2 order by ledger_offset";
+/// Those whose command ids begin like this, that is its length, with an update (1), without (2), or all (0).
+pub(crate) const LAST_COMPLETIONS: &str =
+    "select ledger_offset, record_time, synchronizer, user_id, act_as, command_id,
+    submission_id, update_id, code, message, deduplication_us
+    from ledger_completions
+    where substr(command_id, 1, cast(cast($2 as bigint) as integer)) = $1
+      and (cast($3 as bigint) = 0 or (update_id is null) = (cast($3 as bigint) = 2))
+    order by ledger_offset desc limit $4";
 pub(crate) const ACTIVE: &str = "select created_offset, node, synchronizer, contract from ledger_contracts
     where created_offset <= $1 and (archived_offset is null or archived_offset > $1)
       and (created_offset > $2 or (created_offset = $2 and node > $3))
@@ -62,6 +70,18 @@ pub(crate) async fn completions(db: &Db, after: i64, up_to: i64, limit: u32) -> 
 
 pub(crate) async fn completions_of(db: &Db, command: &str, after: i64) -> Result<Vec<Entry<Completion>>> {
     let rows = db.query(COMPLETION_OF, vec![command.into(), after.into()]).await?;
+    rows.iter().map(completion).collect()
+}
+
+pub(crate) async fn last_completions(
+    db: &Db,
+    prefix: &str,
+    accepted: Option<bool>,
+    limit: u32,
+) -> Result<Vec<Entry<Completion>>> {
+    let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
+    let which = accepted.map_or(0_i64, |accepted| if accepted { 1 } else { 2 });
+    let rows = db.query(LAST_COMPLETIONS, vec![prefix.into(), length.into(), which.into(), limit.into()]).await?;
     rows.iter().map(completion).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     answer, published,
-    world::{World, no},
+    world::{MILLI, World, no},
 };
 use base::{ErrorCode, codes};
 use protocol::{
@@ -115,6 +115,34 @@ fn who_says_that_a_key_is_free_is_right_waits_or_is_refused() {
         assert_eq!(keys.world.store.counts.values().collect::<Vec<_>>(), [&u64::from(again)]);
     }
     assert_eq!(keys.ask(vec![free]).2, None);
+}
+
+/// Whoever takes over counts and locks as before.
+#[test]
+fn keys_survive_a_failover() {
+    let mut keys = Keys::new();
+    let request = {
+        let made = keys.made();
+        keys.request(vec![made], false)
+    };
+    let events = vec![{
+        let mut event = keys.world.event(keys.world.mine(&request));
+        event.timestamp = keys.world.now.saturating_add(MILLI);
+        event
+    }];
+    let (id, effects) = keys.world.arrive(&request);
+    assert_eq!(answer(&effects), None);
+    keys.world.fail_over(&events);
+    let (second, at, code) = {
+        let made = keys.made();
+        keys.ask(vec![made])
+    };
+    assert_eq!(code, Some(codes::LOCAL_VERDICT_LOCKED_KEYS));
+    keys.world.verdict(&second, at, no(codes::MEDIATOR_INVALID_MESSAGE));
+    keys.commit(&request, id);
+    keys.world.fail_over(&[]);
+    let made = keys.made();
+    assert_eq!(keys.ask(vec![made]).2, Some(codes::LOCAL_VERDICT_DUPLICATE_KEY));
 }
 
 /// The first claim of several is about what was before the request; contracts that it made or archived itself before are

@@ -1,7 +1,7 @@
 //! Contract keys.
 
 use super::world::{Model, World, created, exercised, id, party, text_key};
-use canton_proto::com::daml::ledger::api::v2::Command;
+use canton_proto::com::daml::ledger::api::v2::{Command, admin::CommandState};
 use transaction::Value;
 
 fn text(model: &Model, owner: &str, key: &str, observers: &[&str]) -> Command {
@@ -100,6 +100,9 @@ async fn what_is_said_of_keys_is_checked_by_their_maintainers(world: &World, mod
     let fields = [party(&alice), Value::text("k")];
     let hidden = world.one(0, &[&alice], model.create("Test", "Delegated", fields)).await;
     assert_eq!(world.code(1, &bob, look("LookupByKeyDelegated")).await, "LOCAL_VERDICT_INCONSISTENT_KEY");
+    // It was completed, and is known as such.
+    let last = world.participants[1].status_of("command-").await.remove(0);
+    assert_eq!((last.1, last.2), (CommandState::Failed, 0));
     assert_eq!(world.code(1, &bob, look("FetchByKeyDelegated")).await, "CONTRACT_KEY_NOT_FOUND");
     let archive = model.exercise("Test", "Delegated", &hidden, "Archive", []);
     assert_eq!(world.code(0, &alice, archive).await, "");
