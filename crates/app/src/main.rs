@@ -35,6 +35,10 @@ fn main() -> ExitCode {
     if let Err(error) = telemetry::init(&arguments.log.config()) {
         return fail(&error, WRONG_INPUT);
     }
+    #[cfg(feature = "crash-points-for-tests")]
+    if let Some(prefix) = std::env::var_os("CONCORDAT_CRASH_POINTS") {
+        tasks::CrashPoints::listen(prefix.into());
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, FAILED),

@@ -14,10 +14,18 @@ pub enum Kind {
     Duplicated,
     /// Streams disagree in order, or order contradicts time (P4, P6).
     Reordered,
-    /// Stakeholders or replicas see different things (P5, P9).
+    /// Stakeholders or replicas see different things (P6, P8, P9, P12).
     Divergent,
-    /// A submission was never decided (P10).
+    /// A submission was never decided (P13).
     Undecided,
+    /// Completions contradict the updates, or each other (P3).
+    Incomplete,
+    /// A client was told for certain that an attempt has no effect, and it has (P14).
+    Dishonest,
+    /// What is active is not what the updates leave (P9).
+    Unbalanced,
+    /// What a client was shown is not so any more, or came twice, or out of order (P10).
+    Rewound,
     /// The history shows too little to judge.
     Inconclusive,
 }
@@ -66,38 +74,59 @@ impl Verdict {
 }
 
 #[derive(Default)]
-struct Command<'a> {
+pub(crate) struct Command<'a> {
     participant: &'a str,
     stakeholders: BTreeSet<&'a str>,
     first_submit: i64,
     committed: BTreeMap<&'a str, i64>,
     rejected: Option<&'a str>,
     was_unknown: bool,
+    /// Attempts that certainly had no effect.
+    pub(crate) refused: BTreeSet<&'a str>,
+    /// Whether the last attempt was one of them.
+    ends_refused: bool,
 }
 
-struct Update<'a> {
-    id: &'a str,
-    command: Option<&'a str>,
+pub(crate) struct Update<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) command: Option<&'a str>,
     record_time: i64,
-    created: &'a [Contract],
-    archived: &'a [Contract],
+    pub(crate) created: &'a [Contract],
+    pub(crate) archived: &'a [Contract],
 }
 
-type Stream<'a> = BTreeMap<i64, Update<'a>>;
+pub(crate) type Stream<'a> = BTreeMap<i64, Update<'a>>;
 /// By replica: offsets with the update, if the completion is a success.
 type Completions<'a> = BTreeMap<&'a str, Vec<(i64, Option<&'a str>)>>;
+
+/// A completion, in the order in which its replica shows them.
+pub(crate) struct Completed<'a> {
+    pub(crate) participant: &'a str,
+    pub(crate) replica: &'a str,
+    pub(crate) offset: i64,
+    pub(crate) command: &'a str,
+    pub(crate) submission: Option<&'a str>,
+    pub(crate) update: Option<&'a str>,
+}
 /// By participant: the update that creates or archives a contract, and the contract as shown there.
 type Sightings<'a> = BTreeMap<&'a str, (&'a str, &'a Contract)>;
 
 #[derive(Default)]
-struct History<'a> {
-    commands: BTreeMap<&'a str, Command<'a>>,
+pub(crate) struct History<'a> {
+    pub(crate) commands: BTreeMap<&'a str, Command<'a>>,
     /// By participant, then replica.
-    streams: BTreeMap<&'a str, BTreeMap<&'a str, Stream<'a>>>,
+    pub(crate) streams: BTreeMap<&'a str, BTreeMap<&'a str, Stream<'a>>>,
     /// The updates of each stream.
     shown: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// By participant and command.
     completions: BTreeMap<(&'a str, &'a str), Completions<'a>>,
+    /// All completions, as they came.
+    pub(crate) completed: Vec<Completed<'a>>,
+    /// What was shown while things happened: participant, offset, update.
+    pub(crate) seen: Vec<(&'a str, i64, &'a str)>,
+    pub(crate) ends: Vec<(&'a str, i64)>,
+    /// By participant and replica.
+    pub(crate) active: BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>,
     violations: Vec<Violation>,
 }
 
@@ -111,6 +140,10 @@ pub fn check(records: &[Record]) -> Verdict {
     history.stakeholders_see_the_same();
     history.commands_have_one_effect(&network);
     history.order_follows_time(&network);
+    history.completions_tell_the_updates();
+    history.refusals_are_honest();
+    history.active_is_what_updates_leave();
+    history.nothing_shown_is_taken_back();
     let counts = history.count();
     if counts.submitted == 0 || counts.committed == 0 || counts.updates == 0 || counts.replicas == 0 {
         let text = format!("nothing can be concluded from {counts:?}");
@@ -120,7 +153,7 @@ pub fn check(records: &[Record]) -> Verdict {
 }
 
 impl<'a> History<'a> {
-    fn wrong(&mut self, kind: Kind, text: String) {
+    pub(crate) fn wrong(&mut self, kind: Kind, text: String) {
         self.violations.push(Violation { kind, text });
     }
 
@@ -136,9 +169,11 @@ impl<'a> History<'a> {
                     c.participant = participant;
                     c.stakeholders.extend(stakeholders.iter().map(String::as_str));
                 }
-                Record::Answer { at, command, outcome } => {
+                Record::Answer { at, command, submission, outcome } => {
                     let c = h.commands.entry(command).or_default();
+                    c.ends_refused = matches!(outcome, Outcome::Rejected { .. });
                     match outcome {
+                        Outcome::Rejected { .. } if submission.is_some() => c.refused.extend(submission.as_deref()),
                         Outcome::Committed { update_id } => {
                             c.committed.entry(update_id).or_insert(*at);
                         }
@@ -160,9 +195,17 @@ impl<'a> History<'a> {
                         h.wrong(Kind::Duplicated, format!("{replica} shows offset {offset} twice"));
                     }
                 }
-                Record::Completion { participant, replica, offset, command, update_id } => {
+                Record::Completion { participant, replica, offset, command, submission, update_id } => {
+                    let (submission, update) = (submission.as_deref(), update_id.as_deref());
+                    let offset = *offset;
+                    h.completed.push(Completed { participant, replica, offset, command, submission, update });
                     let by_replica = h.completions.entry((participant, command)).or_default();
-                    by_replica.entry(replica).or_default().push((*offset, update_id.as_deref()));
+                    by_replica.entry(replica).or_default().push((offset, update));
+                }
+                Record::Seen { participant, offset, update_id } => h.seen.push((participant, *offset, update_id)),
+                Record::LedgerEnd { participant, offset } => h.ends.push((participant, *offset)),
+                Record::Active { participant, replica, contracts } => {
+                    h.active.insert((participant, replica), contracts.iter().map(String::as_str).collect());
                 }
                 Record::ReadToEnd { participant, replica } => {
                     h.streams.entry(participant).or_default().entry(replica).or_default();
@@ -333,7 +376,11 @@ impl<'a> History<'a> {
                         format!("command {name} was rejected with {code}, yet took effect as {update}"),
                     ));
                 }
-                (None, None) if command.committed.is_empty() && !self.completed(command.participant, name) => {
+                (None, None)
+                    if command.committed.is_empty()
+                        && !command.ends_refused
+                        && !self.completed(command.participant, name) =>
+                {
                     wrong.push((Kind::Undecided, format!("command {name} was never decided")));
                 }
                 _ => {}
@@ -406,7 +453,7 @@ impl<'a> History<'a> {
             .collect();
         let took_effect = |name: &str, c: &Command<'_>| !c.committed.is_empty() || effective.contains(name);
         let decided = |name: &str, c: &Command<'_>| {
-            took_effect(name, c) || c.rejected.is_some() || self.completed(c.participant, name)
+            took_effect(name, c) || c.rejected.is_some() || c.ends_refused || self.completed(c.participant, name)
         };
         Counts {
             submitted: self.commands.len(),

@@ -6,6 +6,7 @@
 
 mod check;
 mod record;
+mod shown;
 
 pub use check::{Counts, Kind, Verdict, Violation, check};
 pub use record::{Contract, Outcome, ParseError, Record, parse};

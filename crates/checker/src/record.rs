@@ -23,6 +23,9 @@ pub enum Record {
         at: i64,
         /// Command id.
         command: String,
+        /// The attempt that it learns about; absent if it learns about all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        submission: Option<String>,
         /// What it learns.
         outcome: Outcome,
     },
@@ -55,8 +58,36 @@ pub enum Record {
         offset: i64,
         /// Command id.
         command: String,
+        /// Names the attempt, if its client gave it a name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        submission: Option<String>,
         /// The update it caused; none if it was rejected.
         update_id: Option<String>,
+    },
+    /// A client that follows a participant's updates while things happen was shown one. It is shown each once, in order.
+    Seen {
+        /// Logical participant.
+        participant: String,
+        /// Position in the stream of this participant.
+        offset: i64,
+        /// Names the transaction on the whole network.
+        update_id: String,
+    },
+    /// A client asked for the end of a participant's ledger, after the answer to its last such question.
+    LedgerEnd {
+        /// Logical participant.
+        participant: String,
+        /// The answer.
+        offset: i64,
+    },
+    /// Everything that a replica says is active at its ledger end.
+    Active {
+        /// Logical participant.
+        participant: String,
+        /// Replica.
+        replica: String,
+        /// Contract ids.
+        contracts: Vec<String>,
     },
     /// The recording program has read everything a replica shows, up to its ledger end.
     ReadToEnd {

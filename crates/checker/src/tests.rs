@@ -19,6 +19,7 @@ fn sound(n: i64) -> Vec<Record> {
         records.push(Record::Answer {
             at: i * 10 + 5,
             command: command.clone(),
+            submission: None,
             outcome: Outcome::Committed { update_id: update_id.clone() },
         });
         for (participant, replica) in REPLICAS {
@@ -49,6 +50,105 @@ fn finds(kind: Kind, mutate: impl FnOnce(&mut Vec<Record>)) {
     mutate(&mut records);
     let verdict = check(&records);
     assert!(verdict.count(kind) > 0, "{kind:?} was not found: {verdict:#?}");
+}
+
+fn answer(at: i64, command: &str, submission: Option<&str>, outcome: Outcome) -> Record {
+    Record::Answer { at, command: command.into(), submission: submission.map(str::to_owned), outcome }
+}
+
+/// As the first replica of `p1` shows it, of the attempt `submission` and `n`.
+fn completion(offset: i64, command: &str, submission: &str, update: Option<&str>, n: i64) -> Record {
+    Record::Completion {
+        participant: "p1".into(),
+        replica: "p1a".into(),
+        offset,
+        command: command.into(),
+        submission: Some(format!("{submission}{n}")),
+        update_id: update.map(str::to_owned),
+    }
+}
+
+/// A sound history with everything that can be recorded about `p1`.
+fn full() -> Vec<Record> {
+    let mut records = sound(5);
+    for i in 0..5 {
+        records.push(completion(i + 1, &format!("c{i}"), "s", Some(&format!("u{i}")), i));
+        let seen = Record::Seen { participant: "p1".into(), offset: i + 1, update_id: format!("u{i}") };
+        records.extend([seen, Record::LedgerEnd { participant: "p1".into(), offset: i + 1 }]);
+    }
+    let contracts = (0..5).map(|i| format!("k{i}")).collect();
+    records.push(Record::Active { participant: "p1".into(), replica: "p1a".into(), contracts });
+    records
+}
+
+fn finds_in_full(kind: Kind, mutate: impl FnOnce(&mut Vec<Record>)) {
+    let mut records = full();
+    assert_eq!(check(&records).violations, []);
+    mutate(&mut records);
+    let verdict = check(&records);
+    assert!(verdict.count(kind) > 0, "{kind:?} was not found: {verdict:#?}");
+}
+
+#[test]
+fn completions_that_contradict_updates_or_each_other_are_found() {
+    // A second completion of one attempt; one out of order; one missing; one that names another update.
+    finds_in_full(Kind::Incomplete, |r| r.push(completion(9, "c4", "s", None, 4)));
+    finds_in_full(Kind::Incomplete, |r| r.push(completion(3, "c9", "s", None, 9)));
+    finds_in_full(Kind::Incomplete, |r| {
+        r.retain(|r| !matches!(r, Record::Completion { command, .. } if command == "c2"));
+    });
+    finds_in_full(Kind::Incomplete, |r| {
+        for record in r {
+            if let Record::Completion { command, update_id, .. } = record
+                && command == "c2"
+            {
+                *update_id = Some("u3".into());
+            }
+        }
+    });
+}
+
+#[test]
+fn a_refusal_that_was_none_is_found() {
+    let rejected = || Outcome::Rejected { code: "X".into() };
+    finds_in_full(Kind::Dishonest, |r| r.push(answer(40, "c2", Some("s2"), rejected())));
+    // Of another attempt it is no contradiction, and decides a command that nothing is heard of.
+    let mut records = full();
+    records.push(answer(40, "c2", Some("s2-again"), rejected()));
+    records.push(Record::Submit { at: 1, command: "c9".into(), participant: "p1".into(), stakeholders: vec![] });
+    records.push(answer(2, "c9", None, Outcome::Unknown));
+    assert_eq!(check(&records).count(Kind::Undecided), 1);
+    records.push(answer(3, "c9", Some("s9"), rejected()));
+    assert_eq!(check(&records).violations, []);
+}
+
+#[test]
+fn active_contracts_that_updates_do_not_leave_are_found() {
+    let change = |change: fn(&mut Vec<String>)| {
+        finds_in_full(Kind::Unbalanced, |r| match r.last_mut() {
+            Some(Record::Active { contracts, .. }) => change(contracts),
+            other => panic!("{other:?}"),
+        });
+    };
+    change(|contracts| contracts.push("k9".into()));
+    change(|contracts| drop(contracts.pop()));
+}
+
+#[test]
+fn what_is_taken_back_is_found() {
+    let seen = |offset, id: &str| Record::Seen { participant: "p1".into(), offset, update_id: id.into() };
+    finds_in_full(Kind::Rewound, |r| r.push(Record::LedgerEnd { participant: "p1".into(), offset: 4 }));
+    // Shown again, shown and gone, shown as another one, not shown.
+    finds_in_full(Kind::Rewound, |r| r.push(seen(5, "u4")));
+    finds_in_full(Kind::Rewound, |r| r.push(seen(6, "u9")));
+    finds_in_full(Kind::Rewound, |r| {
+        for record in r {
+            if let Record::Seen { offset: 2, update_id, .. } = record {
+                *update_id = "u7".into();
+            }
+        }
+    });
+    finds_in_full(Kind::Rewound, |r| r.retain(|r| !matches!(r, Record::Seen { offset: 3, .. })));
 }
 
 fn is_update(record: &Record, of: &str, id: &str) -> bool {
@@ -138,7 +238,7 @@ fn divergence_is_found() {
 fn undecided_and_empty_histories_are_found() {
     finds(Kind::Undecided, |r| {
         r.push(Record::Submit { at: 1, command: "c9".into(), participant: "p1".into(), stakeholders: vec![] });
-        r.push(Record::Answer { at: 2, command: "c9".into(), outcome: Outcome::Unknown });
+        r.push(answer(2, "c9", None, Outcome::Unknown));
     });
     assert_eq!(check(&[]).count(Kind::Inconclusive), 1);
     finds(Kind::Inconclusive, |r| r.retain(|r| !matches!(r, Record::Update { .. } | Record::ReadToEnd { .. })));
@@ -148,15 +248,10 @@ fn undecided_and_empty_histories_are_found() {
 fn an_unknown_outcome_may_go_either_way() {
     let mut records = sound(2);
     for (command, at) in [("c0", 3), ("c9", 30)] {
-        records.push(Record::Answer { at, command: command.into(), outcome: Outcome::Unknown });
+        records.push(answer(at, command, None, Outcome::Unknown));
     }
-    records.push(Record::Completion {
-        participant: "p1".into(),
-        replica: "p1a".into(),
-        offset: 77,
-        command: "c9".into(),
-        update_id: None,
-    });
+    records.extend((0..2).map(|i| completion(i + 1, &format!("c{i}"), "s", Some(&format!("u{i}")), i)));
+    records.push(completion(77, "c9", "s", None, 9));
     records.push(Record::Submit { at: 25, command: "c9".into(), participant: "p1".into(), stakeholders: vec![] });
     let verdict = check(&records);
     assert_eq!(verdict.violations, []);

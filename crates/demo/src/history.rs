@@ -88,7 +88,7 @@ impl History {
     }
 
     pub(crate) fn answer(&self, command: &str, outcome: Outcome) {
-        self.record(Record::Answer { at: self.now(), command: command.into(), outcome });
+        self.record(Record::Answer { at: self.now(), command: command.into(), submission: None, outcome });
     }
 
     pub(crate) fn begin(&self) -> InFlight {

@@ -322,7 +322,7 @@ impl Network {
 
     /// Starts again what ended without having been killed here. That is a violation, unless another replica ended it
     /// because it was silent for a lease: so it is meant, and happens where the machine is too busy.
-    pub(crate) fn revive(&mut self) -> io::Result<Vec<String>> {
+    pub fn revive(&mut self) -> io::Result<Vec<String>> {
         let mut ended = Vec::new();
         for running in &mut self.running {
             if let Some(status) = running.has_ended() {

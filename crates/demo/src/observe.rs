@@ -5,10 +5,10 @@ use crate::{
     load::{Side, update_format},
 };
 use canton_proto::com::daml::ledger::api::v2::{
-    CompletionStreamRequest, CreatedEvent, GetLedgerEndRequest, GetUpdatesRequest,
+    CompletionStreamRequest, CreatedEvent, GetActiveContractsRequest, GetLedgerEndRequest, GetUpdatesRequest,
     command_completion_service_client::CommandCompletionServiceClient, completion_stream_response::CompletionResponse,
-    event, get_updates_response::Update, state_service_client::StateServiceClient,
-    update_service_client::UpdateServiceClient,
+    event, get_active_contracts_response::ContractEntry, get_updates_response::Update,
+    state_service_client::StateServiceClient, update_service_client::UpdateServiceClient,
 };
 use checker::{Contract, Record};
 use rpc::RpcError;
@@ -49,6 +49,7 @@ pub(crate) async fn read_all(sides: &[Side; 2], history: &History) -> Result<(),
             let replica = format!("{}-{n}", side.participant);
             updates(side, &replica, channel.clone(), end, &home, history).await?;
             completions(side, &replica, channel.clone(), end, history).await?;
+            active(side, &replica, channel.clone(), end, history).await?;
             history.record(Record::ReadToEnd { participant: side.participant.into(), replica });
         }
     }
@@ -138,6 +139,24 @@ fn contract(event: &CreatedEvent, home: &BTreeMap<&str, &'static str>) -> Contra
     }
 }
 
+async fn active(side: &Side, replica: &str, channel: Channel, end: i64, history: &History) -> Result<(), ObserveError> {
+    let format = update_format(&side.party).include_transactions.and_then(|t| t.event_format);
+    let request = GetActiveContractsRequest {
+        active_at_offset: end,
+        event_format: format,
+        ..GetActiveContractsRequest::default()
+    };
+    let mut stream = StateServiceClient::new(channel).get_active_contracts(request).await?.into_inner();
+    let mut contracts = Vec::new();
+    while let Some(message) = stream.message().await? {
+        if let Some(ContractEntry::ActiveContract(contract)) = message.contract_entry {
+            contracts.extend(contract.created_event.map(|created| created.contract_id));
+        }
+    }
+    history.record(Record::Active { participant: side.participant.into(), replica: replica.into(), contracts });
+    Ok(())
+}
+
 async fn completions(
     side: &Side,
     replica: &str,
@@ -161,6 +180,7 @@ async fn completions(
                     replica: replica.into(),
                     offset: completion.offset,
                     command: completion.command_id,
+                    submission: Some(completion.submission_id).filter(|s| !s.is_empty()),
                     update_id: Some(completion.update_id).filter(|u| !u.is_empty()),
                 });
             }

@@ -234,7 +234,7 @@ fn commits(records: &[Record]) -> Vec<Commit<'_>> {
             Record::Submit { at, command, participant, .. } => {
                 submitted.insert(command, (*at, participant));
             }
-            Record::Answer { at, command, outcome: Outcome::Committed { .. } } => {
+            Record::Answer { at, command, outcome: Outcome::Committed { .. }, .. } => {
                 if let Some((begun, participant)) = submitted.get(command.as_str()) {
                     commits.push(Commit { submitted: *begun, answered: *at, participant });
                 }

@@ -311,7 +311,12 @@ impl Shell {
         let signature = self.identity.sign(&unsigned.hash());
         let content = EnvelopeContent::RegisterResponse(unsigned.with(signature)).encode();
         let recipients = Recipients::group([answer.response.participant.member()]);
-        self.send(answer.message_id.clone(), Envelope { content, recipients }, answer.max_sequencing_time);
+        self.send(
+            "registration",
+            answer.message_id.clone(),
+            Envelope { content, recipients },
+            answer.max_sequencing_time,
+        );
     }
 
     fn dispatch(&self, dispatch: Dispatch) {
@@ -319,10 +324,16 @@ impl Shell {
         let signature = self.identity.sign(&unsigned.hash());
         let content = EnvelopeContent::Topology(unsigned.with(signature)).encode();
         let envelope = Envelope { content, recipients: dispatch.recipients };
-        self.send(dispatch.message_id, envelope, dispatch.max_sequencing_time);
+        self.send("topology broadcast", dispatch.message_id, envelope, dispatch.max_sequencing_time);
     }
 
-    fn send(&self, message_id: base::MessageId, envelope: Envelope, max_sequencing_time: Timestamp) {
+    fn send(
+        &self,
+        what: &'static str,
+        message_id: base::MessageId,
+        envelope: Envelope,
+        max_sequencing_time: Timestamp,
+    ) {
         let submission = Submission {
             sender: self.client.member().clone(),
             message_id,
@@ -334,7 +345,7 @@ impl Shell {
         let client = self.client.clone();
         let send = async move {
             // What is lost is sent again once its max sequencing time has passed.
-            if let Err(error) = client.send(&submission).await {
+            if let Err(error) = client.send(what, &submission).await {
                 tracing::warn!("topology message {}: {error}", submission.message_id);
             }
         };

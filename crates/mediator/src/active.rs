@@ -254,7 +254,7 @@ impl Shell {
         let send = async move {
             // The outbox keeps it until it is sequenced or too late, so an unknown outcome is simply tried again.
             loop {
-                match client.send(&submission).await {
+                match client.send("verdict", &submission).await {
                     Ok(()) => return,
                     Err(SendError::Refused(error)) => {
                         return tracing::warn!("verdict {}: {error}", submission.message_id);

@@ -126,7 +126,11 @@ async fn request(
     let request_id = random::id();
     let now = connection.ticker.known_time().await;
     let submission = submission(active, connection, &signed, &request_id, now);
-    connection.client.send(&submission).await.map_err(|e| ParticipantError::Topology(e.to_string()))?;
+    connection
+        .client
+        .send("topology request", &submission)
+        .await
+        .map_err(|e| ParticipantError::Topology(e.to_string()))?;
     loop {
         let answer = answers.recv().await.map_err(|_| ParticipantError::BecamePassive)?;
         if answer.request_id != request_id {

@@ -388,7 +388,7 @@ impl Shell {
         let submission = self.submission(submit.message.clone(), submit.batch, submit.max_sequencing_time);
         let (client, inputs) = (self.client.clone(), self.inputs.clone());
         let send = async move {
-            match client.send(&submission).await {
+            match client.send("confirmation request", &submission).await {
                 Ok(()) => {}
                 Err(SendError::Refused(error)) => {
                     let code = base::codes::SEQUENCER_REQUEST_FAILED;
@@ -413,7 +413,7 @@ impl Shell {
             self.submission(respond.message_id(), vec![Envelope { content, recipients }], respond.max_sequencing_time);
         let client = self.client.clone();
         let send = async move {
-            if let Err(error) = client.send(&submission).await {
+            if let Err(error) = client.send("response", &submission).await {
                 tracing::warn!("response {}: {error}", submission.message_id);
             }
         };

@@ -21,7 +21,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tasks::Tasks;
+use tasks::{CrashPoints, Tasks};
 use telemetry::Lag;
 use tokio::{
     sync::{mpsc, watch},
@@ -304,8 +304,16 @@ impl Client {
     }
 
     /// Sends a submission until a sequencer acknowledges it. It is signed once; the identical bytes may go to several
-    /// sequencers, which sequence them once.
-    pub async fn send(&self, submission: &Submission) -> Result<(), SendError> {
+    /// sequencers, which sequence them once. `what` it is, the log and tests are told.
+    pub async fn send(&self, what: &'static str, submission: &Submission) -> Result<(), SendError> {
+        let points = CrashPoints::of([format!("send {what}")]);
+        points.before();
+        self.send_somewhere(submission).await.inspect_err(|error| tracing::debug!("sending a {what}: {error}"))?;
+        points.after();
+        Ok(())
+    }
+
+    async fn send_somewhere(&self, submission: &Submission) -> Result<(), SendError> {
         let request = SendRequest { signed_submission: self.signed::<Submission>(submission.encode()) };
         let until = Instant::now() + self.inner.config.send_timeout;
         // Once an attempt may have arrived, a later refusal says nothing about that attempt.
@@ -351,11 +359,15 @@ impl Client {
         let signed_acknowledgement = self.signed::<Acknowledgement>(acknowledgement.encode());
         let request = AcknowledgeRequest { signed_acknowledgement };
         let (at, channel) = self.current().ok_or_else(|| ClientError::Endpoint(String::new()))?;
+        let points = CrashPoints::of(["send acknowledgement".to_owned()]);
+        points.before();
         let result = self.authenticated(channel, |mut client, token| {
             let request = with_token(request.clone(), &token);
             async move { client.acknowledge(request).await.map(|_| ()) }
         });
-        result.await.inspect_err(|_| self.endpoints().failed(at))
+        result.await.inspect_err(|_| self.endpoints().failed(at))?;
+        points.after();
+        Ok(())
     }
 
     /// The member's events from `from` on (its last event; it is compared, not delivered again), or from the first.

@@ -187,7 +187,7 @@ impl Ticker {
             topology_timestamp: None,
             epoch,
         };
-        if let Err(error) = client.send(&submission).await {
+        if let Err(error) = client.send("request for the time", &submission).await {
             tracing::debug!("a request for the time failed: {error}");
             // The synchronizer's clock may have run ahead of what is believed here; then every request would come too
             // late.

@@ -185,7 +185,7 @@ async fn everybody_sees_one_order(world: World) {
         let submissions: Vec<_> = (0..EACH).map(|i| world.submission(s % 2, &format!("m-{s}-{i}"), &[0, 1])).collect();
         tasks.spawn("sender", async move {
             for submission in submissions {
-                client.send(&submission).await.unwrap();
+                client.send("test", &submission).await.unwrap();
             }
         })
     });
@@ -217,11 +217,11 @@ async fn the_same_send_at_two_sequencers_is_sequenced_once(world: World) {
     let mut stream = at(0).subscribe(None, running[0].keys(), &tasks);
     let twice = world.submission(0, "twice", &[1]);
     let (one, two) = (at(0), at(1));
-    let (a, b) = tokio::join!(one.send(&twice), two.send(&twice));
+    let (a, b) = tokio::join!(one.send("test", &twice), two.send("test", &twice));
     a.unwrap();
     b.unwrap();
-    one.send(&twice).await.unwrap();
-    one.send(&world.submission(0, "after", &[0])).await.unwrap();
+    one.send("test", &twice).await.unwrap();
+    one.send("test", &world.submission(0, "after", &[0])).await.unwrap();
     let events = take(&mut stream, 2).await;
     assert_eq!(events.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), ["", "after"]);
 }
@@ -232,12 +232,12 @@ async fn a_lost_sequencer_holds_nobody_up(world: World) {
     let endpoints: Vec<String> = running.iter().map(|r| r.endpoint.clone()).collect();
     let client = world.client(0, &endpoints);
     let mut stream = client.subscribe(None, running[0].keys(), &tasks);
-    client.send(&world.submission(0, "before", &[0])).await.unwrap();
+    client.send("test", &world.submission(0, "before", &[0])).await.unwrap();
     assert_eq!(take(&mut stream, 1).await[0].1, "before");
     // Its tasks and connections end without a word to the others.
     drop(running.remove(0));
     for i in 0..20 {
-        client.send(&world.submission(0, &format!("after-{i}"), &[0])).await.unwrap();
+        client.send("test", &world.submission(0, &format!("after-{i}"), &[0])).await.unwrap();
     }
     let events = take(&mut stream, 20).await;
     assert_eq!(events.last().unwrap().1, "after-19");
@@ -245,7 +245,7 @@ async fn a_lost_sequencer_holds_nobody_up(world: World) {
     let newcomer = world.start().await;
     newcomer.online().await;
     let again = world.client(0, std::slice::from_ref(&newcomer.endpoint));
-    again.send(&world.submission(0, "newcomer", &[0])).await.unwrap();
+    again.send("test", &world.submission(0, "newcomer", &[0])).await.unwrap();
     assert_eq!(take(&mut stream, 1).await[0].1, "newcomer");
 }
 
@@ -257,20 +257,20 @@ async fn refusals_are_definite(world: World) {
     assert!(Synchronizer::is_active(&config, &world.member(0)).await.unwrap());
     let client = world.client(0, endpoint);
     let late = Submission { max_sequencing_time: Timestamp::EPOCH, ..world.submission(0, "late", &[1]) };
-    assert!(matches!(client.send(&late).await, Err(SendError::Refused(_))));
+    assert!(matches!(client.send("test", &late).await, Err(SendError::Refused(_))));
     let forged = world.submission(1, "forged", &[0]);
-    assert!(matches!(client.send(&forged).await, Err(SendError::Refused(_))));
+    assert!(matches!(client.send("test", &forged).await, Err(SendError::Refused(_))));
     // A stranger's key is not let in at all.
     let stranger = Member { id: world.member(0), identity: world.participants[1].clone() };
     let stranger = Client::new(config, world.synchronizer(), stranger).unwrap();
-    assert!(stranger.send(&world.submission(0, "stranger", &[1])).await.is_err());
+    assert!(stranger.send("test", &world.submission(0, "stranger", &[1])).await.is_err());
     // Unknown recipients are told to the sender alone, after sequencing.
     let (tasks, _supervisor) = Tasks::new("clients");
     let mut stream = client.subscribe(None, running[0].keys(), &tasks);
     let mut unknown = world.submission(0, "unknown", &[1]);
     let nobody = MemberId { kind: MemberKind::Participant, uid: world.in_manager_namespace("nobody") };
     unknown.batch[0].recipients = Recipients::group([nobody]);
-    client.send(&unknown).await.unwrap();
+    client.send("test", &unknown).await.unwrap();
     let event = stream.recv().await.unwrap().unwrap().event;
     assert!(matches!(event.outcome, Outcome::Error { code, .. } if code == "UNKNOWN_RECIPIENTS"));
     assert_eq!(event.message_id.unwrap().as_str(), "unknown");

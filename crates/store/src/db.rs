@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use base::Timestamp;
-use tasks::Tasks;
+use tasks::{CrashPoints, Tasks};
 
 use crate::{
     Guard, Listener, Own, Result, Row, Statement, StorageConfig, StoreError, Value, WriteTx,
@@ -142,10 +142,15 @@ impl Db {
     /// round trip. Either all of it took effect or, unless the error is [`StoreError::Unknown`], nothing.
     pub async fn commit<G: Guard>(&self, guard: &G, statements: Vec<Statement>) -> Result<Committed> {
         let fence = guard.fence(&self.inner.node)?;
-        match &self.inner.engine {
+        let written = statements.iter().filter(|statement| !statement.is_empty());
+        let points = CrashPoints::of(fence.statement().into_iter().chain(written).map(Statement::name));
+        points.before();
+        let committed = match &self.inner.engine {
             Engine::Postgres(postgres) => postgres.commit(fence, statements).await,
             Engine::Sqlite(sqlite) => sqlite.commit(fence, statements).await,
-        }
+        }?;
+        points.after();
+        Ok(committed)
     }
 
     /// Opens a transaction whose statements depend on what it reads. Keep it short: it holds a place in the write pool
@@ -156,7 +161,7 @@ impl Db {
             Engine::Postgres(postgres) => EngineTx::Postgres(Box::new(postgres.begin(fence).await?)),
             Engine::Sqlite(sqlite) => EngineTx::Sqlite(sqlite.begin(fence).await?),
         };
-        Ok(WriteTx { tx, guard: PhantomData })
+        Ok(WriteTx { tx, guard: PhantomData, points: CrashPoints::default() })
     }
 
     /// Tells every [`Listener`] of the channel, in all processes that have this database open, that something was

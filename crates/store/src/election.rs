@@ -13,6 +13,7 @@ use std::{
 };
 
 use rustix::time::{ClockId, clock_gettime};
+use tasks::CrashPoints;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
@@ -183,7 +184,10 @@ async fn win(contender: &mut Contender<'_>, contest: &Contest<'_>) -> (Epoch, Du
     let (mut delay, mut told) = (RETRY, None);
     loop {
         match contender.win(contest).await {
-            Ok((number, beaten)) => return (Epoch::new(contest.node.clone(), number), beaten),
+            Ok((number, beaten)) => {
+                CrashPoints::of(["update store_epochs".to_owned()]).after();
+                return (Epoch::new(contest.node.clone(), number), beaten);
+            }
             Err(error) => {
                 // Told once as long as it is the same.
                 let text = error.to_string();

@@ -69,6 +69,16 @@ pub(crate) enum Fence {
     Statement(Statement),
 }
 
+impl Fence {
+    /// What is written to pass it.
+    pub(crate) fn statement(&self) -> Option<&Statement> {
+        match self {
+            Self::Statement(statement) => Some(statement),
+            Self::None | Self::Epoch(_) => None,
+        }
+    }
+}
+
 pub(crate) mod sealed {
     use super::{Fence, Result};
 

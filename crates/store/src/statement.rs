@@ -94,6 +94,18 @@ impl Statement {
         Self { kind: Kind::Insert(Insert { table, columns, conflict, rows }), expected: None }
     }
 
+    /// What it does to which table, as `insert t`, `update t` or `delete t`.
+    pub(crate) fn name(&self) -> String {
+        match &self.kind {
+            Kind::Insert(insert) => format!("insert {}", insert.table),
+            Kind::Sql { sql, .. } => {
+                let words: Vec<&str> =
+                    sql.split_whitespace().filter(|word| !["into", "from"].contains(word)).take(2).collect();
+                words.join(" ")
+            }
+        }
+    }
+
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(&self.kind, Kind::Insert(insert) if insert.rows.is_empty())
@@ -208,6 +220,13 @@ mod tests {
             sql(Statement::upsert("t", &["a"], &["a"], vec![])),
             "insert into t (a) values on conflict (a) do nothing"
         );
+    }
+
+    #[test]
+    fn statements_are_named_by_what_they_do() {
+        let names = ["insert into t (a) values ($1)", "update t set a = $1", "delete from t\n where a = $1"];
+        assert_eq!(names.map(|sql| Statement::new(sql, []).name()), ["insert t", "update t", "delete t"]);
+        assert_eq!(Statement::upsert("t", &["a"], &["a"], vec![]).name(), "insert t");
     }
 
     #[test]

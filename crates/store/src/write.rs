@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use base::Timestamp;
+use tasks::CrashPoints;
 
 use crate::{Guard, Result, Row, Statement, Value, postgres::PostgresTx, sqlite::SqliteTx};
 
@@ -11,6 +12,7 @@ use crate::{Guard, Result, Row, Statement, Value, postgres::PostgresTx, sqlite::
 pub struct WriteTx<G: Guard> {
     pub(crate) tx: EngineTx,
     pub(crate) guard: PhantomData<G>,
+    pub(crate) points: CrashPoints,
 }
 
 pub(crate) enum EngineTx {
@@ -29,6 +31,7 @@ impl<G: Guard> WriteTx<G> {
 
     /// Runs a statement and gives the number of rows it touched.
     pub async fn execute(&mut self, statement: Statement) -> Result<u64> {
+        self.points.add(|| statement.name());
         match &mut self.tx {
             EngineTx::Postgres(tx) => tx.execute(statement).await,
             EngineTx::Sqlite(tx) => tx.execute(statement).await,
@@ -47,10 +50,13 @@ impl<G: Guard> WriteTx<G> {
     /// Makes it durable. On [`StoreError::Unknown`](crate::StoreError::Unknown) it may have taken effect, on any other
     /// error it has not.
     pub async fn commit(self) -> Result<()> {
+        self.points.before();
         match self.tx {
             EngineTx::Postgres(tx) => tx.commit().await,
             EngineTx::Sqlite(tx) => tx.commit().await,
-        }
+        }?;
+        self.points.after();
+        Ok(())
     }
 }
 

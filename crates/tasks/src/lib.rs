@@ -4,6 +4,7 @@
 //! What is absent here: restarts. A task that must not end is spawned with [`Tasks::spawn_essential`]; when it ends
 //! badly its scope is cancelled, and who owns the [`Supervisor`] decides what happens next.
 
+mod crash;
 mod scope;
 mod task;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use futures::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+pub use crash::CrashPoints;
 pub use scope::{Failure, Report};
 use scope::{Scope, Ticket};
 pub use task::{Task, TaskEnded};

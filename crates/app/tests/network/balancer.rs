@@ -100,9 +100,9 @@ impl Network {
         participant.connect(&[self.public]).await;
         let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
         participant.upload(lf::models::iou()).await;
-        assert_eq!(participant.submit(&alice, "before", offer(&alice, &bob)).await.len(), 1);
+        assert_eq!(participant.submit(&alice, "before", offer(&alice, &bob, "7.0")).await.len(), 1);
         self.active.kill();
-        assert_eq!(participant.submit(&alice, "after", offer(&alice, &bob)).await.len(), 1);
+        assert_eq!(participant.submit(&alice, "after", offer(&alice, &bob, "7.0")).await.len(), 1);
         // The admin API is that of the replica that is left.
         eventually("p2 answering behind HAProxy", async || node(admin, "p2").await).await;
     }
@@ -253,9 +253,9 @@ async fn the_file_of_the_manual_for_sequencers_works() {
     participant.connect(&[balanced]).await;
     let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
     participant.upload(lf::models::iou()).await;
-    assert_eq!(participant.submit(&alice, "before", offer(&alice, &bob)).await.len(), 1);
+    assert_eq!(participant.submit(&alice, "before", offer(&alice, &bob, "7.0")).await.len(), 1);
     first.kill();
-    assert_eq!(participant.submit(&alice, "after", offer(&alice, &bob)).await.len(), 1);
+    assert_eq!(participant.submit(&alice, "after", offer(&alice, &bob, "7.0")).await.len(), 1);
 }
 
 #[test]

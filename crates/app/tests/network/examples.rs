@@ -106,7 +106,7 @@ async fn sequencers_mediators_and_managers_of_their_own() {
     participant.connect(&public).await;
     let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
     participant.upload(lf::models::iou()).await;
-    let offered = participant.submit(&alice, "offer", offer(&alice, &bob)).await;
+    let offered = participant.submit(&alice, "offer", offer(&alice, &bob, "7.0")).await;
     assert_eq!(participant.submit(&bob, "accept", accept(&offered[0].contract_id)).await.len(), 1);
 
     let shown = status(&example("external-ha-sequencers-remote-admin.conf"), &remote);

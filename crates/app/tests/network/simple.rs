@@ -34,8 +34,8 @@ async fn survives_a_kill(storage: impl Fn(&str) -> String) {
     participant.connect(&[public]).await;
     let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
     participant.upload(lf::models::iou()).await;
-    let first = participant.submit(&alice, "offer-1", offer(&alice, &bob)).await;
-    let second = participant.submit(&alice, "offer-2", offer(&alice, &bob)).await;
+    let first = participant.submit(&alice, "offer-1", offer(&alice, &bob, "7.0")).await;
+    let second = participant.submit(&alice, "offer-2", offer(&alice, &bob, "7.0")).await;
     let accepted = participant.submit(&bob, "accept-1", accept(&first[0].contract_id)).await;
     assert_eq!((first.len(), second.len(), accepted.len()), (1, 1, 1));
     let shown = status(&config, &[]);
@@ -50,7 +50,7 @@ async fn survives_a_kill(storage: impl Fn(&str) -> String) {
     let _daemon = Daemon::start(folder.path(), &config);
     assert_eq!(ready(domain_admin, "mydomain").await.member, synchronizer);
     let accepted = participant.submit(&bob, "accept-2", accept(&second[0].contract_id)).await;
-    let third = participant.submit(&alice, "offer-3", offer(&alice, &bob)).await;
+    let third = participant.submit(&alice, "offer-3", offer(&alice, &bob, "7.0")).await;
     assert_eq!((accepted.len(), third.len()), (1, 1));
 }
 

@@ -62,7 +62,7 @@ async fn a_network_with_every_api_encrypted() {
     participant.connect_to(vec![format!("https://localhost:{public}")]).await;
     let (alice, bob) = (participant.allocate("alice").await, participant.allocate("bob").await);
     participant.upload(lf::models::iou()).await;
-    let offered = participant.submit(&alice, "offer", offer(&alice, &bob)).await;
+    let offered = participant.submit(&alice, "offer", offer(&alice, &bob, "7.0")).await;
     assert_eq!(participant.submit(&bob, "accept", accept(&offered[0].contract_id)).await.len(), 1);
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/scripts.lf");
     let mut scripts = std::process::Command::new(env!("CARGO_BIN_EXE_concordat"));

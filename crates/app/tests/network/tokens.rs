@@ -97,7 +97,7 @@ async fn submit(participant: &Participant, user: &str, id: &str, party: &str) ->
         user_id: user.into(),
         command_id: id.into(),
         act_as: vec![party.into()],
-        commands: vec![offer(party, party)],
+        commands: vec![offer(party, party, "7.0")],
         ..Commands::default()
     };
     let request = SubmitAndWaitRequest { commands: Some(commands) };

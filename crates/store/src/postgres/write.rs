@@ -85,14 +85,11 @@ impl WritePool {
 
     /// Sends everything before it waits for the first reply, then reads the replies in order.
     async fn run(&self, slot: &mut Slot, fence: Fence, statements: &[Statement], commit: bool) -> Result<Committed> {
-        let guard = match &fence {
-            Fence::Statement(statement) => Some(statement),
-            Fence::None | Fence::Epoch(_) => None,
-        };
-        let (fence_sql, fence_params) = match fence {
+        let guard = fence.statement();
+        let (fence_sql, fence_params) = match &fence {
             Fence::Epoch(epoch) => {
                 let number = i64::try_from(slot.number).unwrap_or_default();
-                (FENCE, crate::params![&*self.node, number, epoch].to_vec())
+                (FENCE, crate::params![&*self.node, number, *epoch].to_vec())
             }
             Fence::None | Fence::Statement(_) => (CLOCK, Vec::new()),
         };
