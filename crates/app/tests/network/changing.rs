@@ -115,7 +115,7 @@ async fn load(client: &Participant, party: &str, ends: &AtomicBool, committed: &
                 user_id: "test".into(),
                 command_id: format!("load-{commands}"),
                 act_as: vec![party.to_owned()],
-                commands: vec![offer(party, party)],
+                commands: vec![offer(party, party, "1.0")],
                 ..Commands::default()
             }),
             transaction_format: None,

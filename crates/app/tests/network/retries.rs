@@ -63,7 +63,7 @@ async fn a_retry_is_answered_with_what_the_first_attempt_came_to() {
     participant.connect(&[public]).await;
     let alice = participant.allocate("alice").await;
     participant.upload(lf::models::iou()).await;
-    let once = |id: &str| commands(&alice, id, offer(&alice, &alice));
+    let once = |id: &str| commands(&alice, id, offer(&alice, &alice, "1.0"));
 
     let first = submit(&participant, once("one"), None).await.unwrap();
     for not_asking in [None, Some("false")] {
