@@ -201,6 +201,8 @@ async fn sweep(what: &[(Kind, &str)], storage: Option<PostgresUrl>) {
         dar: None,
         directory: Some(folder.path().join("network")),
         own_dar: lf::models::iou(),
+        replicated: true,
+        clients: demo::CLIENTS,
     };
     let network = Network::start(options, tasks.clone()).await.unwrap();
     let clients = Clients::new(network.load.sides.clone(), network.history.clone());
