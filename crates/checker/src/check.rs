@@ -124,6 +124,8 @@ pub(crate) struct History<'a> {
     pub(crate) completed: Vec<Completed<'a>>,
     /// What was shown while things happened: participant, offset, update.
     pub(crate) seen: Vec<(&'a str, i64, &'a str)>,
+    /// What the mediator decided about the requests of these record times.
+    verdicts: Vec<(i64, bool)>,
     pub(crate) ends: Vec<(&'a str, i64)>,
     /// By participant and replica.
     pub(crate) active: BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>,
@@ -140,6 +142,7 @@ pub fn check(records: &[Record]) -> Verdict {
     history.stakeholders_see_the_same();
     history.commands_have_one_effect(&network);
     history.order_follows_time(&network);
+    history.participants_follow_the_mediator(&network);
     history.completions_tell_the_updates();
     history.refusals_are_honest();
     history.active_is_what_updates_leave();
@@ -203,6 +206,7 @@ impl<'a> History<'a> {
                     by_replica.entry(replica).or_default().push((offset, update));
                 }
                 Record::Seen { participant, offset, update_id } => h.seen.push((participant, *offset, update_id)),
+                Record::Verdict { record_time, approved } => h.verdicts.push((*record_time, *approved)),
                 Record::LedgerEnd { participant, offset } => h.ends.push((participant, *offset)),
                 Record::Active { participant, replica, contracts } => {
                     h.active.insert((participant, replica), contracts.iter().map(String::as_str).collect());
@@ -291,6 +295,21 @@ impl<'a> History<'a> {
         }
         wrong.into_iter().for_each(|text| self.wrong(Kind::Divergent, text));
         network
+    }
+
+    /// What the mediator approved is an update, what it rejected is none (P8).
+    fn participants_follow_the_mediator(&mut self, network: &BTreeMap<&'a str, (i64, Option<&'a str>)>) {
+        let updates: BTreeSet<i64> = network.values().map(|(record_time, _)| *record_time).collect();
+        let mut wrong = Vec::new();
+        for (record_time, approved) in &self.verdicts {
+            if *approved != updates.contains(record_time) {
+                let (said, shown) = if *approved { ("approved", "no") } else { ("rejected", "an") };
+                wrong.push(format!(
+                    "the mediator {said} the request of {record_time}, participants show {shown} update"
+                ));
+            }
+        }
+        wrong.into_iter().for_each(|text| self.wrong(Kind::Divergent, text));
     }
 
     /// A contract is created and archived in the same updates, with the same content, at every stakeholder.

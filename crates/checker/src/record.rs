@@ -64,6 +64,13 @@ pub enum Record {
         /// The update it caused; none if it was rejected.
         update_id: Option<String>,
     },
+    /// What the mediator stored about a request whose stakeholders are all read.
+    Verdict {
+        /// Sequencing time of the request.
+        record_time: i64,
+        /// Whether it is to take effect.
+        approved: bool,
+    },
     /// A client that follows a participant's updates while things happen was shown one. It is shown each once, in order.
     Seen {
         /// Logical participant.

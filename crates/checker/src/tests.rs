@@ -135,6 +135,16 @@ fn active_contracts_that_updates_do_not_leave_are_found() {
 }
 
 #[test]
+fn participants_that_do_not_follow_the_mediator_are_found() {
+    let verdict = |record_time, approved| Record::Verdict { record_time, approved };
+    let mut records = full();
+    records.extend([verdict(1002, true), verdict(2000, false)]);
+    assert_eq!(check(&records).violations, []);
+    finds_in_full(Kind::Divergent, |r| r.push(verdict(1002, false)));
+    finds_in_full(Kind::Divergent, |r| r.push(verdict(2000, true)));
+}
+
+#[test]
 fn what_is_taken_back_is_found() {
     let seen = |offset, id: &str| Record::Seen { participant: "p1".into(), offset, update_id: id.into() };
     finds_in_full(Kind::Rewound, |r| r.push(Record::LedgerEnd { participant: "p1".into(), offset: 4 }));

@@ -16,6 +16,7 @@ mod client;
 #[path = "../network/model.rs"]
 mod model;
 mod points;
+mod store;
 
 use client::Clients;
 use demo::{Fault, Kind, Network, Options, PostgresUrl};
@@ -187,6 +188,7 @@ async fn sweep(what: &[(Kind, &str)], storage: Option<PostgresUrl>) {
     let folder = tempfile::tempdir().unwrap();
     let (places, program) = Places::new(folder.path());
     let (tasks, supervisor) = Tasks::new("sweep");
+    let is_embedded = storage.is_none();
     let options = Options {
         program,
         duration: Duration::ZERO,
@@ -229,6 +231,10 @@ async fn sweep(what: &[(Kind, &str)], storage: Option<PostgresUrl>) {
     wrong.extend(passed.keys().filter(|place| !known.contains(*place)).map(|place| format!("{place:?} is not listed")));
     let founded = both(FOUNDING).into_iter().filter(|place| !passed.contains_key(place));
     wrong.extend(founded.map(|place| format!("{place:?} was not passed")));
+    if is_embedded {
+        let verdicts = store::verdicts(&folder.path().join("network"), &sweep.tasks).await;
+        sweep.network.history.with(|inner| inner.records.extend(verdicts));
+    }
     let report = sweep.network.finish(Vec::new()).await.unwrap();
     println!("{} commands committed, {} rejected", report.committed, report.rejected);
     wrong.extend(report.violations);
